@@ -1,0 +1,63 @@
+# Each target prepares what it needs on a fresh Debian 12 with Python, gcc and make.
+#
+#   make build                  .venv with the package and its extensions
+#   make demo [DEVICES=200] [SEED=1]
+#   make test                   everything a change has to pass
+#   make lint  make bench  make clean
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := build
+
+DEVICES ?= 200
+SEED ?=
+
+VENV := .venv
+BIN := $(VENV)/bin
+NATIVE := $(wildcard _native/*.pyx _native/*.pxi _native/*.pxd)
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: build demo test bench lint compiled clean
+
+build: $(VENV)/.built
+
+# The package is installed editable, so that what is run is what is read here; sdist and wheel
+# are installed for real by tests/packaging.
+$(VENV)/.built: pyproject.toml setup.py $(NATIVE) | $(VENV)/.created
+	$(BIN)/python -m pip install --quiet --no-build-isolation --editable .
+	$(BIN)/registrar --version
+	touch $@
+
+$(VENV)/.created:
+	python=$$(.ci/prepare) && { $(BIN)/python -m pip --version >/dev/null 2>&1 || "$$python" -m venv --clear $(VENV); }
+	$(BIN)/python -m pip install --quiet 'setuptools>=77' 'cython>=3.1'
+	touch $@
+
+$(VENV)/.developing: pyproject.toml $(VENV)/.built
+	$(BIN)/python -m pip install --quiet --no-build-isolation --editable '.[dev]'
+	touch $@
+
+demo: build
+	$(BIN)/registrar demo --devices $(DEVICES) $(if $(SEED),--seed $(SEED))
+
+lint: $(VENV)/.developing
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+compiled: build
+	$(BIN)/python -c 'from registrar.native import missing_extensions as m; raise SystemExit(f"not compiled: {m()}" if m() else 0)'
+
+# The Python bodies first, so that the closing line is that of the full, compiled run.
+# Slow tests run whole enrolments, which the fast ones cover room by room for both bodies.
+test: lint compiled
+	REGISTRAR_PURE=1 $(BIN)/python -m pytest -m 'not slow'
+	$(BIN)/python -m pytest
+
+bench: build
+	$(BIN)/python -m benchmarks.signatures
+	$(BIN)/python -m benchmarks.campaign --devices 500
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info _native/*.so .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
