@@ -1,0 +1,1 @@
+"""Ties the requirements of the standard to the tests that carry them."""

@@ -1,0 +1,88 @@
+"""Every requirement has a test that carries it, and ``docs/conformance.md`` says which."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.conformance.marks import Mark, marks_in
+from tests.conformance.report import Requirement, read_requirements, render, uncovered
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_every_requirement_is_carried_by_a_test_or_a_reason() -> None:
+    assert uncovered(read_requirements(), marks_in(ROOT)) == []
+
+
+def test_the_page_is_fresh() -> None:
+    page = (ROOT / "docs" / "conformance.md").read_text(encoding="utf-8")
+
+    assert page == render(read_requirements(), marks_in(ROOT)), "run python -m tests.conformance"
+
+
+def test_the_table_names_the_requirements_of_identities_tickets_push_and_certificates() -> None:
+    numbers = [int(each.number[1:]) for each in read_requirements()]
+
+    assert numbers == sorted(set(numbers))
+    assert {number for number in numbers if number < 81} == {
+        *(27, 28, 29, 31, 32, *range(38, 61), 62, 64, *range(69, 77), 78, 79, 80)
+    }
+    assert {number for number in numbers if number > 81} == {*range(121, 145)}
+
+
+def test_marks_are_read_from_functions_classes_and_modules(tmp_path: Path) -> None:
+    write(
+        tmp_path,
+        """
+import pytest
+pytestmark = [pytest.mark.slow, pytest.mark.clause("R1")]
+
+@pytest.mark.clause("OPC 10000-21 §7.1", "R2, R33")
+async def test_one(): ...
+
+@pytest.mark.clause("R4")
+class TestTwo:
+    def test_three(self): ...
+    def helper(self): ...
+""",
+    )
+
+    found = {(mark.test, mark.requirements) for mark in marks_in(tmp_path)}
+
+    assert found == {
+        ("test_one", ("R1",)),
+        ("test_one", ()),
+        ("test_one", ("R2", "R33")),
+        ("TestTwo::test_three", ("R1",)),
+        ("TestTwo::test_three", ("R4",)),
+    }
+
+
+def test_a_requirement_without_test_is_named() -> None:
+    marks = [Mark(path="tests/test_x.py", test="test_x", text="R10, R3")]
+
+    assert uncovered([requirement("R1"), requirement("R10")], marks) == [
+        "R1 (SHALL, 7.1) has no test: A rule."
+    ]
+
+
+def test_a_reason_stands_in_for_a_choice_only() -> None:
+    assert uncovered([requirement("R1", level="MAY", reason="Not needed.")], []) == []
+    assert len(uncovered([requirement("R1", level="SHALL", reason="Not needed.")], [])) == 1
+
+
+def test_a_reason_beside_a_test_is_refused() -> None:
+    marks = [Mark(path="tests/test_x.py", test="test_x", text="R1")]
+
+    assert len(uncovered([requirement("R1", level="MAY", reason="Not needed.")], marks)) == 1
+
+
+def requirement(number: str, *, level: str = "SHALL", reason: str = "") -> Requirement:
+    return Requirement(
+        number=number, level=level, who="Reg", clause="7.1", text="A rule.", reason=reason
+    )
+
+
+def write(root: Path, code: str) -> None:
+    (root / "tests").mkdir()
+    (root / "tests" / "test_x.py").write_text(code, encoding="utf-8")
