@@ -9,11 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from registrar.core.enrolment import Command, Event, State
 from registrar.core.software import SoftwareReport
 from registrar.errors import Reason
+
+if TYPE_CHECKING:
+    from registrar.core.verify import ValidTicket
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,11 +30,10 @@ class Facts:
     """As its Ticket states it."""
     ticket_digest: str = ""
     """Which stored Ticket decided."""
-    identity: bytes = b""
-    """The selected DeviceIdentity Certificate, DER."""
+    identity_thumbprint: str = ""
+    """SHA-256 of the selected DeviceIdentity Certificate, hexadecimal."""
     key_digest: str = ""
     """SHA-256 of the SubjectPublicKeyInfo that was proven; binds the ProductInstanceUri (T3)."""
-    is_singleton: bool | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +67,8 @@ class Step:
     reason: Reason | None = None
     detail: str = ""
     notes: tuple[Note, ...] = ()
+    tickets: tuple[ValidTicket, ...] = ()
+    """Tickets the device brought along; kept with the arrow they led to."""
 
 
 class Visit(Protocol):
