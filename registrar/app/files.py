@@ -1,0 +1,215 @@
+"""The files an operator names: found, bounded and cut into single documents.
+
+    file or folder ─▶ files ─▶ Tickets:       JWS, TicketList JSON, one JWS a line
+                            ─▶ certificates:  PEM with any number, DER
+                            ─▶ CRLs:          PEM with any number, DER
+
+Files come from mail, USB sticks and web shops: each may be unreadable, huge or hostile, and
+none of them may end the work on the others. What cannot be read becomes an ``Unreadable``.
+"""
+
+from __future__ import annotations
+
+import binascii
+import os
+import re
+import stat
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import orjson
+
+from registrar.errors import FileInvalid
+
+MAX_TICKET_FILE_SIZE_BYTES: Final = 64 << 20
+MAX_CERTIFICATE_FILE_SIZE_BYTES: Final = 16 << 20
+MAX_FILES: Final = 1_000_000
+MAX_FOLDER_DEPTH: Final = 16
+
+_PEM: Final = re.compile(
+    rb"-----BEGIN (CERTIFICATE|TRUSTED CERTIFICATE|X509 CRL)-----(.*?)-----END \1-----", re.DOTALL
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Document:
+    """One Ticket as it stood in a file, not yet verified."""
+
+    source: str
+    """The file, and where in it: ``delivery.json#Devices[3]``, ``tickets.jsonl:17``."""
+    text: str | bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unreadable:
+    """A file or a part of one that holds nothing to verify."""
+
+    source: str
+    problem: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DerFile:
+    """One certificate or CRL as it stood in a file."""
+
+    source: str
+    is_crl: bool | None
+    """None where the file does not say: DER."""
+    der: bytes
+
+
+def find_files(paths: Iterable[Path]) -> Iterator[Path | Unreadable]:
+    """Yield the regular files at and below ``paths``, each folder in the order of names.
+
+    Hidden files are passed over. A folder deeper than ``MAX_FOLDER_DEPTH`` and what follows
+    ``MAX_FILES`` files is not read, and said to be so.
+    """
+    count = 0
+    for path in paths:
+        for found in _walk(path, MAX_FOLDER_DEPTH):
+            count += 1
+            if count > MAX_FILES:
+                yield Unreadable(source=str(path), problem=f"holds more than {MAX_FILES} files")
+                return
+            yield found
+
+
+def _walk(path: Path, depth: int) -> Iterator[Path | Unreadable]:
+    try:
+        mode = path.stat().st_mode
+        if not stat.S_ISDIR(mode):
+            if stat.S_ISREG(mode):
+                yield path
+            else:
+                yield Unreadable(source=str(path), problem="is neither a file nor a folder")
+            return
+        if depth == 0:
+            yield Unreadable(source=str(path), problem=f"is deeper than {MAX_FOLDER_DEPTH} folders")
+            return
+        names = sorted(name for name in os.listdir(path) if not name.startswith("."))
+    except (OSError, ValueError) as error:
+        yield Unreadable(source=str(path), problem=_why(error))
+        return
+    for name in names:
+        yield from _walk(path / name, depth - 1)
+
+
+def read(path: Path, limit: int) -> bytes:
+    """Return what the file at ``path`` holds.
+
+    Raises:
+        FileInvalid: it cannot be read, or holds more than ``limit`` bytes.
+    """
+    try:
+        with path.open("rb") as file:
+            data = file.read(limit + 1)
+    except (OSError, ValueError) as error:
+        raise FileInvalid(f"cannot be read: {_why(error)}", subject=str(path)) from error
+    if len(data) > limit:
+        raise FileInvalid(f"holds more than {limit} bytes", subject=str(path))
+    return data
+
+
+def find_tickets(paths: Iterable[Path]) -> Iterator[Document | Unreadable]:
+    """Yield every Ticket in the files at and below ``paths``."""
+    for path in find_files(paths):
+        if isinstance(path, Unreadable):
+            yield path
+            continue
+        try:
+            data = read(path, MAX_TICKET_FILE_SIZE_BYTES)
+        except FileInvalid as error:
+            yield Unreadable(source=str(path), problem=str(error))
+            continue
+        yield from split_tickets(data, str(path))
+
+
+def split_tickets(data: bytes, source: str) -> Iterator[Document | Unreadable]:
+    """Yield the Tickets in the content of one file.
+
+    A Ticket is passed on byte for byte, for its signatures and its strict decoding. Only the
+    unsigned TicketList (OPC 10000-21 §8.2.5) is unpacked here.
+    """
+    data = data.removeprefix(b"\xef\xbb\xbf")
+    try:
+        content = orjson.loads(data)
+    except orjson.JSONDecodeError:
+        yield from _lines(data, source)
+        return
+    if isinstance(content, dict) and "signatures" not in content and "payload" not in content:
+        yield from _ticket_list(content, source)
+    else:
+        yield Document(source=source, text=data)
+
+
+def _lines(data: bytes, source: str) -> Iterator[Document | Unreadable]:
+    """One JWS a line; a document that is no JSON at all counts as one line that is malformed."""
+    lines = [(number, line) for number, line in enumerate(data.split(b"\n"), 1) if line.strip()]
+    is_line_wise = sum(line.startswith(b"{") for _, line in lines) * 2 > len(lines)
+    if not lines:
+        yield Unreadable(source=source, problem="is empty")
+    elif len(lines) == 1 or not is_line_wise:
+        yield Document(source=source, text=data)
+    else:
+        for number, line in lines:
+            yield Document(source=f"{source}:{number}", text=line.strip())
+
+
+def _ticket_list(content: dict[str, object], source: str) -> Iterator[Document | Unreadable]:
+    found = False
+    for member in ("Devices", "Composites"):
+        tickets = content.get(member)
+        if tickets is None:
+            continue
+        found = True
+        if not isinstance(tickets, list):
+            yield Unreadable(source=f"{source}#{member}", problem="is not a list of Tickets")
+            continue
+        for at, ticket in enumerate(tickets):
+            where = f"{source}#{member}[{at}]"
+            if isinstance(ticket, str):
+                yield Document(source=where, text=ticket)
+            else:
+                yield Unreadable(source=where, problem="is not a string that holds a Ticket")
+    if not found:
+        yield Unreadable(source=source, problem="is neither a Ticket nor a TicketList")
+
+
+def find_der(paths: Iterable[Path]) -> Iterator[DerFile | Unreadable]:
+    """Yield every certificate and CRL in the PEM and DER files at and below ``paths``."""
+    for path in find_files(paths):
+        if isinstance(path, Unreadable):
+            yield path
+            continue
+        try:
+            yield from split_der(read(path, MAX_CERTIFICATE_FILE_SIZE_BYTES), str(path))
+        except FileInvalid as error:
+            yield Unreadable(source=str(path), problem=str(error))
+
+
+def split_der(data: bytes, source: str) -> Iterator[DerFile | Unreadable]:
+    """Yield the certificates and CRLs in the content of one file."""
+    if b"-----BEGIN " not in data:
+        if data[:1] != b"\x30":
+            yield Unreadable(source=source, problem="is neither PEM nor DER")
+        else:
+            yield DerFile(source=source, is_crl=None, der=data)
+        return
+    blocks = list(_PEM.finditer(data))
+    if not blocks:
+        yield Unreadable(source=source, problem="holds neither a certificate nor a CRL")
+    for number, block in enumerate(blocks, 1):
+        where = source if len(blocks) == 1 else f"{source}#{number}"
+        try:
+            der = binascii.a2b_base64(b"".join(block[2].split()), strict_mode=True)
+        except binascii.Error as error:
+            yield Unreadable(source=where, problem=f"is not base64: {error}")
+            continue
+        yield DerFile(source=where, is_crl=block[1] == b"X509 CRL", der=der)
+
+
+def _why(error: Exception) -> str:
+    text = getattr(error, "strerror", None)
+    return str(text or error)

@@ -1,0 +1,167 @@
+"""Files an operator names: each is found, bounded and cut, and none ends the work."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from registrar.app import files
+from registrar.app.files import (
+    DerFile,
+    Document,
+    Unreadable,
+    find_der,
+    find_files,
+    find_tickets,
+    split_der,
+    split_tickets,
+)
+
+JWS = '{"payload":"e30","signatures":[{"protected":"e30","signature":"AA"}]}'
+
+
+def sources(data: bytes | str) -> list[str]:
+    data = data if isinstance(data, bytes) else data.encode()
+    return [one.source for one in split_tickets(data, "f") if isinstance(one, Document)]
+
+
+def problems(data: bytes) -> list[str]:
+    return [one.problem for one in split_tickets(data, "f") if isinstance(one, Unreadable)]
+
+
+def test_one_ticket_is_passed_on_byte_for_byte() -> None:
+    spaced = json.dumps(json.loads(JWS), indent=2).encode()
+
+    assert list(split_tickets(spaced, "f")) == [Document(source="f", text=spaced)]
+
+
+def test_a_byte_order_mark_is_no_part_of_a_ticket() -> None:
+    found = list(split_tickets(b"\xef\xbb\xbf" + JWS.encode(), "f"))
+
+    assert found == [Document(source="f", text=JWS.encode())]
+
+
+def test_a_ticket_list_is_unpacked() -> None:
+    data = json.dumps({"Devices": [JWS, 4, JWS], "Composites": [JWS]})
+
+    assert sources(data) == ["f#Devices[0]", "f#Devices[2]", "f#Composites[0]"]
+    assert problems(data.encode()) == ["is not a string that holds a Ticket"]
+
+
+def test_lines_are_tickets_of_their_own_and_bad_ones_stand_alone() -> None:
+    data = f"{JWS}\n\n{{broken\n{JWS}\r\n"
+
+    assert sources(data) == ["f:1", "f:3", "f:4"]
+
+
+def test_a_broken_document_over_several_lines_stays_one() -> None:
+    spaced = json.dumps(json.loads(JWS), indent=2)[:-2]
+
+    assert sources(spaced) == ["f"]
+
+
+@pytest.mark.parametrize(
+    ("data", "problem"),
+    [
+        (b"", "is empty"),
+        (b" \n\n", "is empty"),
+        (b'{"a":1}', "is neither a Ticket nor a TicketList"),
+        (b'{"Devices":"x"}', "is not a list of Tickets"),
+    ],
+)
+def test_what_holds_no_ticket_says_so(data: bytes, problem: str) -> None:
+    assert problems(data) == [problem]
+
+
+@given(st.binary())
+def test_any_bytes_are_cut_into_documents_or_problems(data: bytes) -> None:
+    found = list(split_tickets(data, "f"))
+
+    assert found
+    assert list(split_der(data, "f"))
+
+
+def test_folders_are_walked_in_order_without_hidden_files(tmp_path: Path) -> None:
+    for name in ("b.json", "a/2.json", "a/1.json", ".git/x.json"):
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(JWS)
+
+    found = [
+        path.relative_to(tmp_path) for path in find_files([tmp_path]) if isinstance(path, Path)
+    ]
+
+    assert [str(path) for path in found] == ["a/1.json", "a/2.json", "b.json"]
+
+
+def test_what_cannot_be_read_is_named_and_the_rest_is_read(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "good.json").write_text(JWS)
+    (tmp_path / "loop").symlink_to("loop")
+
+    found = list(find_tickets([tmp_path / "missing", tmp_path]))
+
+    assert [isinstance(one, Document) for one in found] == [False, True, False, False]
+
+
+@pytest.mark.parametrize("size", [-1, 0, 1])
+def test_size_is_limited(tmp_path: Path, size: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "ticket.json"
+    path.write_text(JWS)
+    monkeypatch.setattr(files, "MAX_TICKET_FILE_SIZE_BYTES", len(JWS) - size)
+
+    (found,) = find_tickets([path])
+
+    assert isinstance(found, Unreadable) is (size == 1)
+
+
+@pytest.mark.parametrize("extra", [-1, 0, 1])
+def test_depth_is_limited(tmp_path: Path, extra: int) -> None:
+    deep = tmp_path.joinpath(*"d" * (files.MAX_FOLDER_DEPTH - 1 + extra))
+    deep.mkdir(parents=True)
+    (deep / "ticket.json").write_text(JWS)
+
+    (found,) = find_files([tmp_path])
+
+    assert isinstance(found, Unreadable) is (extra == 1)
+
+
+@pytest.mark.parametrize("count", [2, 3, 4])
+def test_the_number_of_files_is_limited(
+    tmp_path: Path, count: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(files, "MAX_FILES", 3)
+    for number in range(count):
+        (tmp_path / str(number)).write_text(JWS)
+
+    found = list(find_files([tmp_path]))
+
+    assert isinstance(found[-1], Unreadable) is (count == 4)
+
+
+def test_pem_holds_any_number_and_der_one() -> None:
+    der = b"\x30\x03abc"
+    block = base64.b64encode(der).decode()
+    certificate = f"-----BEGIN CERTIFICATE-----\n{block}\n-----END CERTIFICATE-----\n"
+    crl = certificate.replace("CERTIFICATE", "X509 CRL")
+
+    assert list(split_der(der, "f")) == [DerFile(source="f", is_crl=None, der=der)]
+    assert list(split_der(f"text\n{certificate}{crl}".encode(), "f")) == [
+        DerFile(source="f#1", is_crl=False, der=der),
+        DerFile(source="f#2", is_crl=True, der=der),
+    ]
+
+
+def test_a_private_key_is_not_taken_for_a_certificate(tmp_path: Path) -> None:
+    path = tmp_path / "key.pem"
+    path.write_text("-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n")
+
+    (found,) = find_der([path])
+
+    assert found == Unreadable(source=str(path), problem="holds neither a certificate nor a CRL")
