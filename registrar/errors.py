@@ -156,6 +156,9 @@ class TicketInvalid(Rejected):
     status = StatusCode.BadTicketInvalid
     default_reason = Reason.TICKET_MALFORMED
 
+    claimed_uri = ""
+    """The URI in the payload nobody vouches for, where it can be read: a name to remember it by."""
+
 
 class AccessDenied(Rejected):
     """The caller lacks the Role, the Privilege or the security mode."""

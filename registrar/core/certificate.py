@@ -1,0 +1,313 @@
+"""X.509 certificates as values: what the rules of onboarding ask of them, and no more.
+
+A ``Certificate`` is well-formed; that it is genuine only ``path.validate_path`` can say.
+Source: OPC 10000-6 §6.2; RFC 5280 §4.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property, lru_cache
+from ipaddress import IPv4Address, IPv6Address
+
+from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
+from cryptography.x509.oid import ExtensionOID
+
+from registrar.core import der as asn1
+from registrar.errors import CertificateRejected, DecodingError
+
+MAX_CERTIFICATE_BYTES = 16 * 1024
+"""Ten times a usual certificate; a post-quantum one would still fit."""
+
+MAX_CHAIN_LENGTH = 10
+"""Certificates in one chain, root included."""
+
+MAX_NAMES = 64
+"""Entries of one subjectAltName."""
+
+_PARSED = 512
+"""Certificates kept parsed. A plant's CAs are few and stand in every Ticket and chain."""
+
+UNDERSTOOD_EXTENSIONS = frozenset(
+    {
+        ExtensionOID.BASIC_CONSTRAINTS,
+        ExtensionOID.KEY_USAGE,
+        ExtensionOID.EXTENDED_KEY_USAGE,
+        ExtensionOID.SUBJECT_ALTERNATIVE_NAME,
+        ExtensionOID.ISSUER_ALTERNATIVE_NAME,
+        ExtensionOID.SUBJECT_KEY_IDENTIFIER,
+        ExtensionOID.AUTHORITY_KEY_IDENTIFIER,
+        ExtensionOID.CRL_DISTRIBUTION_POINTS,
+        ExtensionOID.AUTHORITY_INFORMATION_ACCESS,
+        ExtensionOID.CERTIFICATE_POLICIES,
+    }
+)
+"""What may be marked critical; another critical extension refuses the certificate."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Slices:
+    """Where the signed fields lie in the certificate."""
+
+    issuer: bytes
+    subject: bytes
+    public_key: bytes
+    tbs: bytes
+
+
+class Certificate:
+    """One well-formed X.509 v3 certificate, compared by its bytes.
+
+    Fields that cost time are read when first asked for. Make one with ``from_der``.
+    """
+
+    def __init__(self, der: bytes, parsed: x509.Certificate, slices: _Slices) -> None:
+        self.der = der
+        """The exact bytes."""
+        self.subject_bytes = slices.subject
+        """The subject name as signed; names are compared by these."""
+        self.issuer_bytes = slices.issuer
+        self.public_key_der = slices.public_key
+        """The SubjectPublicKeyInfo as signed."""
+        self.tbs_bytes = slices.tbs
+        self.not_before: datetime = parsed.not_valid_before_utc
+        """Aware, UTC."""
+        self.not_after: datetime = parsed.not_valid_after_utc
+        """Aware, UTC; 9999-12-31T23:59:59Z stands for "never" (IEEE 802.1AR)."""
+        self._parsed = parsed
+        self._hash = hash(der)
+        self._read_extensions(parsed.extensions)
+
+    @staticmethod
+    def from_der(der: bytes) -> Certificate:
+        """Read one certificate.
+
+        Raises:
+            CertificateRejected: the bytes are not one well-formed X.509 v3 certificate whose
+                critical extensions are all understood (``Bad_CertificateInvalid``).
+        """
+        return _from_der(bytes(der))
+
+    def _read_extensions(self, extensions: x509.Extensions) -> None:
+        self.san_uris: tuple[str, ...] = ()
+        """Every URI of subjectAltName, in order (OPC 10000-21 §5.3)."""
+        self.dns_names: tuple[str, ...] = ()
+        self.ip_addresses: tuple[IPv4Address | IPv6Address, ...] = ()
+        self.is_ca = False
+        self.path_length: int | None = None
+        self.key_usage: x509.KeyUsage | None = None
+        self.extended_key_usage: frozenset[str] | None = None
+        """Dotted object identifiers; ``None`` where the extension is absent."""
+        self.ski: bytes | None = None
+        self.aki: bytes | None = None
+        self.has_revocation_pointer = False
+        """Tells whether cRLDistributionPoints or authorityInfoAccess is there."""
+        self.critical: frozenset[str] = frozenset(
+            extension.oid.dotted_string for extension in extensions if extension.critical
+        )
+        """Dotted object identifiers of the critical extensions."""
+        for extension in extensions:
+            if extension.critical and extension.oid not in UNDERSTOOD_EXTENSIONS:
+                raise DecodingError(
+                    f"critical extension {extension.oid.dotted_string} is not understood"
+                )
+            self._read_extension(extension.value)
+
+    def _read_extension(self, value: x509.ExtensionType) -> None:
+        if isinstance(value, x509.SubjectAlternativeName):
+            if len(list(value)) > MAX_NAMES:
+                raise DecodingError(f"more than {MAX_NAMES} entries in subjectAltName")
+            self.san_uris = tuple(value.get_values_for_type(x509.UniformResourceIdentifier))
+            self.dns_names = tuple(value.get_values_for_type(x509.DNSName))
+            self.ip_addresses = tuple(
+                address
+                for address in value.get_values_for_type(x509.IPAddress)
+                if isinstance(address, IPv4Address | IPv6Address)
+            )
+        elif isinstance(value, x509.BasicConstraints):
+            self.is_ca, self.path_length = value.ca, value.path_length
+        elif isinstance(value, x509.KeyUsage):
+            self.key_usage = value
+        elif isinstance(value, x509.ExtendedKeyUsage):
+            self.extended_key_usage = frozenset(usage.dotted_string for usage in value)
+        elif isinstance(value, x509.SubjectKeyIdentifier):
+            self.ski = value.digest
+        elif isinstance(value, x509.AuthorityKeyIdentifier):
+            self.aki = value.key_identifier
+        elif isinstance(value, x509.CRLDistributionPoints | x509.AuthorityInformationAccess):
+            self.has_revocation_pointer = True
+        elif isinstance(value, x509.NameConstraints):
+            raise DecodingError("nameConstraints are not understood")
+
+    @cached_property
+    def sha1(self) -> bytes:
+        """The SHA-1 digest, which OPC UA calls the thumbprint on the wire."""
+        return hashlib.sha1(self.der, usedforsecurity=False).digest()
+
+    @cached_property
+    def thumbprint(self) -> str:
+        """The SHA-256 digest in lower-case hex."""
+        return hashlib.sha256(self.der).hexdigest()
+
+    @cached_property
+    def subject(self) -> str:
+        """The subject as RFC 4514 text, for people."""
+        return _name_text(self._parsed, "subject")
+
+    @cached_property
+    def issuer(self) -> str:
+        """The issuer as RFC 4514 text, for people."""
+        return _name_text(self._parsed, "issuer")
+
+    @property
+    def serial_number(self) -> int:
+        """Positive, at most 20 octets."""
+        return self._parsed.serial_number
+
+    @cached_property
+    def public_key(self) -> CertificatePublicKeyTypes:
+        """The decoded public key.
+
+        Raises:
+            CertificateRejected: its algorithm, curve or encoding is not supported.
+        """
+        try:
+            return self._parsed.public_key()
+        except (ValueError, UnsupportedAlgorithm, TypeError) as error:
+            raise CertificateRejected(f"public key: {error}", subject=self.subject) from error
+
+    @cached_property
+    def signature(self) -> bytes:
+        """The issuer's signature over ``tbs_bytes``."""
+        return self._parsed.signature
+
+    @property
+    def parsed(self) -> x509.Certificate:
+        """The certificate as ``cryptography`` has it, for its signature algorithm."""
+        return self._parsed
+
+    @property
+    def is_self_issued(self) -> bool:
+        """Tells whether subject and issuer are the same name; the key is not looked at."""
+        return self.subject_bytes == self.issuer_bytes
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Certificate) and self.der == other.der
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    def __repr__(self) -> str:
+        return f"<Certificate {self.subject!r} {self.thumbprint[:16]}>"
+
+
+def split_chain(blob: bytes) -> tuple[bytes, ...]:
+    """Split concatenated DER certificates, leaf first (OPC 10000-6 §6.2.6).
+
+    Args:
+        blob: one or more certificates, nothing between or after them.
+
+    Returns:
+        The bytes of each; a single certificate gives a tuple of one.
+
+    Raises:
+        CertificateRejected: the blob is empty, longer than ``MAX_CHAIN_LENGTH`` certificates, or
+            not made of whole DER sequences.
+    """
+    if len(blob) > MAX_CHAIN_LENGTH * MAX_CERTIFICATE_BYTES:
+        raise CertificateRejected(f"a chain of {len(blob)} bytes")
+    parts: list[bytes] = []
+    at = 0
+    while at < len(blob):
+        if len(parts) == MAX_CHAIN_LENGTH:
+            raise CertificateRejected(f"a chain of more than {MAX_CHAIN_LENGTH} certificates")
+        try:
+            _, end = asn1.expect(blob, at, len(blob), asn1.SEQUENCE)
+        except DecodingError as error:
+            raise CertificateRejected(f"chain: {error}") from error
+        parts.append(bytes(blob[at:end]))
+        at = end
+    if not parts:
+        raise CertificateRejected("an empty certificate")
+    return tuple(parts)
+
+
+def decode_chain(blob: bytes) -> tuple[Certificate, ...]:
+    """Read concatenated DER certificates, leaf first.
+
+    Raises:
+        CertificateRejected: as ``split_chain``, or one of them is malformed.
+    """
+    return tuple(Certificate.from_der(der) for der in split_chain(blob))
+
+
+@lru_cache(maxsize=_PARSED)
+def _from_der(der: bytes) -> Certificate:
+    if len(der) > MAX_CERTIFICATE_BYTES:
+        raise CertificateRejected(
+            f"a certificate of {len(der)} bytes exceeds {MAX_CERTIFICATE_BYTES}"
+        )
+    try:
+        slices = _slice(der)
+        parsed = x509.load_der_x509_certificate(der)
+        if parsed.version is not x509.Version.v3:
+            raise DecodingError("not an X.509 v3 certificate")
+        return Certificate(der, parsed, slices)
+    except DecodingError as error:
+        raise CertificateRejected(str(error)) from error
+    except (
+        ValueError,
+        TypeError,
+        OverflowError,
+        UnsupportedAlgorithm,
+        x509.InvalidVersion,
+        x509.DuplicateExtension,
+        x509.UnsupportedGeneralNameType,
+    ) as error:
+        raise CertificateRejected(f"not a certificate: {str(error)[:80]}") from error
+
+
+def _slice(der: bytes) -> _Slices:
+    """Cut out the signed fields and check what must hold before the library reads them."""
+    outer, end = asn1.expect(der, 0, len(der), asn1.SEQUENCE)
+    if end != len(der):
+        raise DecodingError(f"{len(der) - end} bytes after the certificate")
+    tbs, tbs_end = asn1.expect(der, outer, end, asn1.SEQUENCE)
+    at = tbs
+    tag, _, after = asn1.read_header(der, at, tbs_end)
+    if tag == asn1.CONTEXT_0:
+        at = after
+    start, at = asn1.expect(der, at, tbs_end, asn1.INTEGER)
+    serial = der[start:at]
+    if not 0 < len(serial) <= 21 or serial[0] >= 0x80 or not any(serial):
+        raise DecodingError("the serial number is not a positive number of at most 20 octets")
+    inner_at = at
+    _, at = asn1.expect(der, at, tbs_end, asn1.SEQUENCE)
+    inner = der[inner_at:at]
+    issuer_at = at
+    _, at = asn1.expect(der, at, tbs_end, asn1.SEQUENCE)
+    issuer = der[issuer_at:at]
+    _, at = asn1.expect(der, at, tbs_end, asn1.SEQUENCE)
+    subject_at = at
+    _, at = asn1.expect(der, at, tbs_end, asn1.SEQUENCE)
+    subject = der[subject_at:at]
+    key_at = at
+    _, at = asn1.expect(der, at, tbs_end, asn1.SEQUENCE)
+    _, algorithm_end = asn1.expect(der, tbs_end, end, asn1.SEQUENCE)
+    if der[tbs_end:algorithm_end] != inner:
+        raise DecodingError("the signature algorithms inside and outside differ")
+    return _Slices(
+        issuer=issuer, subject=subject, public_key=der[key_at:at], tbs=der[outer:tbs_end]
+    )
+
+
+def _name_text(parsed: x509.Certificate, which: str) -> str:
+    try:
+        name = parsed.subject if which == "subject" else parsed.issuer
+        return name.rfc4514_string()
+    except (ValueError, TypeError):
+        return "(a name that cannot be read)"

@@ -1,0 +1,400 @@
+"""Certificate validation in the order of Part 4, with the code of each step.
+
+    1 structure ▶ 2 chain ▶ 3 signatures ▶ 4 policy ▶ 5 trust ▶ 6 time ▶ 7 host ▶ 8 URI ▶ 9 usage
+    ▶ 10 revocation list ▶ 11 revocation
+
+Building is a bounded search: signatures are checked while the chain grows, so that an
+unrelated certificate of the same name cannot lead astray. Of several chains the first that
+passes counts; if none does, the error of the one that came furthest is raised.
+Source: OPC 10000-4 §6.1.3 Table 100.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
+from cryptography.x509.oid import ExtendedKeyUsageOID, ExtensionOID
+
+from registrar.core.certificate import MAX_CHAIN_LENGTH, Certificate
+from registrar.core.crl import is_crl_of
+from registrar.core.signatures import MAX_RSA_BITS, WEAK_HASHES, is_issued_by, is_sound_key
+from registrar.core.trust import TrustList
+from registrar.core.validation import (
+    Check,
+    Purpose,
+    Suppressed,
+    ValidationOptions,
+    names_host,
+)
+from registrar.errors import CertificateRejected, Reason
+from registrar.status import StatusCode
+
+MAX_CANDIDATES = 8
+"""Issuers of one name that are tried for one certificate."""
+
+MAX_PATHS = 8
+"""Complete chains that are looked at for one leaf."""
+
+MAX_SIGNATURE_CHECKS = 32
+"""Signatures that are checked to build the chains of one leaf."""
+
+MAX_INTERMEDIATES = 64
+"""Certificates a caller may pass beside the lists."""
+
+_CODES: Mapping[Check, StatusCode] = {
+    Check.POLICY: StatusCode.BadCertificatePolicyCheckFailed,
+    Check.EXPIRED: StatusCode.BadCertificateTimeInvalid,
+    Check.NOT_YET_VALID: StatusCode.BadCertificateTimeInvalid,
+    Check.ISSUER_EXPIRED: StatusCode.BadCertificateIssuerTimeInvalid,
+    Check.ISSUER_NOT_YET_VALID: StatusCode.BadCertificateIssuerTimeInvalid,
+    Check.HOST_NAME: StatusCode.BadCertificateHostNameInvalid,
+    Check.USAGE: StatusCode.BadCertificateUseNotAllowed,
+    Check.REVOCATION_UNKNOWN: StatusCode.BadCertificateRevocationUnknown,
+    Check.ISSUER_REVOCATION_UNKNOWN: StatusCode.BadCertificateIssuerRevocationUnknown,
+    Check.REVOCATION_SKIPPED: StatusCode.BadCertificateRevocationUnknown,
+}
+
+REASONS: Mapping[StatusCode, Reason] = {
+    StatusCode.BadCertificateInvalid: Reason.DEVICE_CERTIFICATE_INVALID,
+    StatusCode.BadCertificateChainIncomplete: Reason.DEVICE_CERTIFICATE_UNTRUSTED,
+    StatusCode.BadCertificatePolicyCheckFailed: Reason.DEVICE_CERTIFICATE_INVALID,
+    StatusCode.BadCertificateUntrusted: Reason.DEVICE_CERTIFICATE_UNTRUSTED,
+    StatusCode.BadCertificateTimeInvalid: Reason.DEVICE_CERTIFICATE_EXPIRED,
+    StatusCode.BadCertificateIssuerTimeInvalid: Reason.DEVICE_CERTIFICATE_EXPIRED,
+    StatusCode.BadCertificateHostNameInvalid: Reason.DEVICE_CERTIFICATE_URI_MISMATCH,
+    StatusCode.BadCertificateUriInvalid: Reason.DEVICE_CERTIFICATE_URI_MISMATCH,
+    StatusCode.BadCertificateUseNotAllowed: Reason.DEVICE_CERTIFICATE_INVALID,
+    StatusCode.BadCertificateIssuerUseNotAllowed: Reason.DEVICE_CERTIFICATE_INVALID,
+    StatusCode.BadCertificateRevocationUnknown: Reason.DEVICE_CERTIFICATE_REVOCATION_UNKNOWN,
+    StatusCode.BadCertificateIssuerRevocationUnknown: (
+        Reason.DEVICE_CERTIFICATE_REVOCATION_UNKNOWN
+    ),
+    StatusCode.BadCertificateRevoked: Reason.DEVICE_CERTIFICATE_REVOKED,
+    StatusCode.BadCertificateIssuerRevoked: Reason.DEVICE_CERTIFICATE_REVOKED,
+}
+"""What an administrator reads for each code."""
+
+_STEPS: Mapping[StatusCode, int] = {
+    StatusCode.BadCertificatePolicyCheckFailed: 4,
+    StatusCode.BadCertificateUntrusted: 5,
+    StatusCode.BadCertificateTimeInvalid: 6,
+    StatusCode.BadCertificateIssuerTimeInvalid: 6,
+    StatusCode.BadCertificateHostNameInvalid: 7,
+    StatusCode.BadCertificateUriInvalid: 8,
+    StatusCode.BadCertificateUseNotAllowed: 9,
+    StatusCode.BadCertificateIssuerUseNotAllowed: 9,
+    StatusCode.BadCertificateRevocationUnknown: 10,
+    StatusCode.BadCertificateIssuerRevocationUnknown: 10,
+    StatusCode.BadCertificateRevoked: 11,
+    StatusCode.BadCertificateIssuerRevoked: 11,
+}
+
+_TLS_USAGES = frozenset(
+    {
+        ExtendedKeyUsageOID.SERVER_AUTH.dotted_string,
+        ExtendedKeyUsageOID.CLIENT_AUTH.dotted_string,
+    }
+)
+_ANY_USAGE = ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE.dotted_string
+_KEY_USAGE = ExtensionOID.KEY_USAGE.dotted_string
+_EXTENDED_KEY_USAGE = ExtensionOID.EXTENDED_KEY_USAGE.dotted_string
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ValidPath:
+    """A chain that passed every step."""
+
+    certificates: tuple[Certificate, ...]
+    """Leaf first, root last."""
+
+    suppressed: tuple[Suppressed, ...]
+    """Findings that did not refuse the chain; each has to be audited."""
+
+    @property
+    def leaf(self) -> Certificate:
+        return self.certificates[0]
+
+    @property
+    def root(self) -> Certificate:
+        return self.certificates[-1]
+
+
+def validate_path(
+    leaf: Certificate,
+    *,
+    intermediates: Sequence[Certificate] = (),
+    trust: TrustList,
+    further: Sequence[TrustList] = (),
+    now: datetime,
+    options: ValidationOptions,
+) -> ValidPath:
+    """Validate ``leaf`` and return its chain.
+
+    Args:
+        intermediates: what came with the leaf; helps to build, is never an anchor. At most
+            ``MAX_INTERMEDIATES`` are looked at.
+        trust: who is trusted, with the CRLs.
+        further: more lists that hold anchors and CRLs for this leaf alone.
+        now: aware.
+
+    Raises:
+        CertificateRejected: a step failed; ``status`` is its code, ``reason`` what an
+            administrator reads.
+    """
+    return _Validation(leaf, intermediates, (trust, *further), now, options).run()
+
+
+class _Validation:
+    """One run; holds what the steps share."""
+
+    def __init__(
+        self,
+        leaf: Certificate,
+        intermediates: Sequence[Certificate],
+        lists: Sequence[TrustList],
+        now: datetime,
+        options: ValidationOptions,
+    ) -> None:
+        self._leaf = leaf
+        self._lists = lists
+        self._now = now
+        self._options = options
+        self._checks_left = MAX_SIGNATURE_CHECKS
+        self._bad_signature = False
+        self._suppressed: list[Suppressed] = []
+        self._sent: dict[bytes, list[Certificate]] = {}
+        for certificate in intermediates[:MAX_INTERMEDIATES]:
+            self._sent.setdefault(certificate.subject_bytes, []).append(certificate)
+
+    def run(self) -> ValidPath:
+        furthest: CertificateRejected | None = None
+        looked_at = 0
+        for chain in self._chains((self._leaf,)):
+            self._suppressed = []
+            try:
+                self._check(chain)
+            except CertificateRejected as error:
+                if furthest is None or _step(error) > _step(furthest):
+                    furthest = error
+                looked_at += 1
+                if looked_at == MAX_PATHS:
+                    break
+            else:
+                return ValidPath(certificates=chain, suppressed=tuple(self._suppressed))
+        if furthest is not None:
+            raise furthest
+        if self._bad_signature:
+            raise self._rejected(StatusCode.BadCertificateInvalid, "its signature does not verify")
+        raise self._rejected(
+            StatusCode.BadCertificateChainIncomplete,
+            f"no chain from issuer {self._leaf.issuer[:80]!r} to a known root",
+        )
+
+    # Steps 2 and 3: chains and their signatures
+
+    def _chains(self, chain: tuple[Certificate, ...]) -> Iterator[tuple[Certificate, ...]]:
+        """Yield every complete chain that begins with ``chain``, roots in the lists first."""
+        last = chain[-1]
+        if last.is_self_issued and self._may_end(last) and self._is_issued_by(last, last):
+            yield chain
+            return
+        if len(chain) == MAX_CHAIN_LENGTH:
+            return
+        for issuer in self._issuers_of(last):
+            if issuer not in chain and self._is_issued_by(last, issuer):
+                yield from self._chains((*chain, issuer))
+
+    def _issuers_of(self, certificate: Certificate) -> list[Certificate]:
+        name = certificate.issuer_bytes
+        found: dict[Certificate, None] = {}
+        for trust in self._lists:
+            found.update(dict.fromkeys(trust.named(name)))
+        found.update(dict.fromkeys(self._sent.get(name, ())))
+        fitting = [
+            issuer
+            for issuer in found
+            if certificate.aki is None or issuer.ski is None or certificate.aki == issuer.ski
+        ]
+        return fitting[:MAX_CANDIDATES]
+
+    def _is_issued_by(self, certificate: Certificate, issuer: Certificate) -> bool:
+        if self._checks_left == 0:
+            return False
+        self._checks_left -= 1
+        holds = is_issued_by(certificate, issuer)
+        self._bad_signature = self._bad_signature or not holds
+        return holds
+
+    def _may_end(self, root: Certificate) -> bool:
+        return (
+            self._options.transmitted_roots
+            or not self._options.check_trust
+            or root is self._leaf
+            or any(trust.holds(root) for trust in self._lists)
+        )
+
+    # Steps 4 to 11
+
+    def _check(self, chain: tuple[Certificate, ...]) -> None:
+        for certificate in chain:
+            self._check_policy(certificate, is_anchor=certificate is chain[-1] is not self._leaf)
+        if self._options.check_trust:
+            self._check_trust(chain)
+        for certificate in chain:
+            self._check_time(certificate)
+        self._check_host()
+        self._check_uri()
+        self._check_usage()
+        self._check_issuers(chain)
+        for certificate, issuer in zip(chain, chain[1:], strict=False):
+            self._check_revocation(certificate, issuer)
+
+    def _check_policy(self, certificate: Certificate, *, is_anchor: bool) -> None:
+        digest = certificate.parsed.signature_hash_algorithm
+        key = certificate.public_key
+        if digest is not None and digest.name in WEAK_HASHES and not is_anchor:
+            self._found(Check.POLICY, certificate, f"signed with {digest.name}")
+        if isinstance(key, rsa.RSAPublicKey):
+            low = self._options.min_rsa_bits
+            high = self._options.max_rsa_bits if certificate is self._leaf else MAX_RSA_BITS
+            if not is_sound_key(key) or not low <= key.key_size <= high:
+                detail = f"an RSA key of {key.key_size} bits, not {low} to {high}"
+                self._found(Check.POLICY, certificate, detail)
+        elif not isinstance(
+            key, ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey | ed448.Ed448PublicKey
+        ):
+            self._found(Check.POLICY, certificate, "a key of a kind that cannot sign")
+        elif isinstance(key, ec.EllipticCurvePublicKey) and key.key_size < 256:
+            self._found(Check.POLICY, certificate, f"a curve of {key.key_size} bits")
+
+    def _check_trust(self, chain: tuple[Certificate, ...]) -> None:
+        if not any(trust.trusts(certificate) for trust in self._lists for certificate in chain):
+            raise self._rejected(
+                StatusCode.BadCertificateUntrusted,
+                f"neither it nor one of its {len(chain) - 1} issuers is in the list",
+            )
+
+    def _check_time(self, certificate: Certificate) -> None:
+        is_leaf = certificate is self._leaf
+        if self._now > certificate.not_after:
+            check = Check.EXPIRED if is_leaf else Check.ISSUER_EXPIRED
+            self._found(check, certificate, f"valid until {certificate.not_after.isoformat()}")
+        elif self._now < certificate.not_before:
+            check = Check.NOT_YET_VALID if is_leaf else Check.ISSUER_NOT_YET_VALID
+            self._found(check, certificate, f"valid from {certificate.not_before.isoformat()}")
+
+    def _check_host(self) -> None:
+        host = self._options.host
+        if host is not None and not names_host(self._leaf, host):
+            self._found(Check.HOST_NAME, self._leaf, f"it does not name the host {host[:80]!r}")
+
+    def _check_uri(self) -> None:
+        wanted = self._options.application_uri
+        if wanted is not None and wanted not in self._leaf.san_uris:
+            raise self._rejected(
+                StatusCode.BadCertificateUriInvalid,
+                f"no URI of it is the ApplicationUri {wanted[:80]!r}",
+            )
+
+    def _check_usage(self) -> None:
+        for detail, is_final in _usage_faults(self._leaf, self._options.purpose):
+            if is_final:
+                raise self._rejected(StatusCode.BadCertificateUseNotAllowed, detail)
+            self._found(Check.USAGE, self._leaf, detail)
+
+    def _check_issuers(self, chain: tuple[Certificate, ...]) -> None:
+        """Check what makes a CA; never suppressed, or every leaf could issue certificates."""
+        below = 0
+        for issuer in chain[1:]:
+            usage = issuer.key_usage
+            fault = ""
+            if not issuer.is_ca:
+                fault = "is not a CA"
+            elif usage is not None and not usage.key_cert_sign:
+                fault = "must not sign certificates"
+            elif issuer.path_length is not None and below > issuer.path_length:
+                fault = f"allows {issuer.path_length} CAs below it, not {below}"
+            if fault:
+                raise self._rejected(
+                    StatusCode.BadCertificateIssuerUseNotAllowed,
+                    f"issuer {issuer.subject[:80]!r} {fault}",
+                )
+            below += not issuer.is_self_issued
+
+    def _check_revocation(self, certificate: Certificate, issuer: Certificate) -> None:
+        is_leaf = certificate is self._leaf
+        is_known = False
+        for trust in self._lists:
+            for crl in trust.crls_of(certificate.issuer_bytes):
+                if not is_crl_of(crl, issuer):
+                    continue
+                if crl.revoked(certificate.serial_number):
+                    code = (
+                        StatusCode.BadCertificateRevoked
+                        if is_leaf
+                        else StatusCode.BadCertificateIssuerRevoked
+                    )
+                    raise self._rejected(code, f"{certificate.subject[:80]!r} is on a CRL")
+                is_known = is_known or crl.is_fresh(self._now)
+        if is_known:
+            return
+        if self._options.skip_revocation_without_pointer and not certificate.has_revocation_pointer:
+            self._record(Check.REVOCATION_SKIPPED, certificate, "neither CRL nor CDP nor AIA")
+            return
+        check = Check.REVOCATION_UNKNOWN if is_leaf else Check.ISSUER_REVOCATION_UNKNOWN
+        issued_by = f"no current CRL of {issuer.subject[:80]!r}"
+        self._found(check, certificate, issued_by)
+
+    def _found(self, check: Check, certificate: Certificate, detail: str) -> None:
+        if check not in self._options.suppress:
+            raise self._rejected(_CODES[check], f"{certificate.subject[:80]!r}: {detail}")
+        self._record(check, certificate, detail)
+
+    def _record(self, check: Check, certificate: Certificate, detail: str) -> None:
+        self._suppressed.append(
+            Suppressed(
+                check=check,
+                status=_CODES[check],
+                certificate=certificate.thumbprint,
+                detail=detail,
+            )
+        )
+
+    def _rejected(self, status: StatusCode, message: str) -> CertificateRejected:
+        return CertificateRejected(
+            message, status=status, reason=REASONS[status], subject=self._leaf.subject
+        )
+
+
+def _step(error: CertificateRejected) -> int:
+    return _STEPS.get(error.status, 3)
+
+
+def _usage_faults(leaf: Certificate, purpose: Purpose) -> Iterator[tuple[str, bool]]:
+    """Yield each fault of usage and whether nothing may suppress it."""
+    usage, extended = leaf.key_usage, leaf.extended_key_usage
+    if leaf.is_ca and not leaf.is_self_issued and purpose is not Purpose.TICKET_SIGNER:
+        yield "a CA cannot be the end of a chain", True
+    if purpose is Purpose.TICKET_SIGNER:
+        if usage is not None and not (usage.digital_signature or usage.content_commitment):
+            yield "its keyUsage does not allow signing documents", False
+        if extended is not None and extended <= _TLS_USAGES:
+            yield "its extendedKeyUsage is for channels only", False
+        return
+    if usage is not None and not usage.digital_signature:
+        yield "its keyUsage lacks digitalSignature", _KEY_USAGE in leaf.critical
+    if purpose is Purpose.APPLICATION and usage is not None:
+        is_rsa = isinstance(leaf.public_key, rsa.RSAPublicKey)
+        if is_rsa and not (usage.key_encipherment or usage.data_encipherment):
+            yield "its keyUsage lacks keyEncipherment and dataEncipherment", False
+    if (
+        purpose is not Purpose.USER
+        and extended is not None
+        and not extended & (_TLS_USAGES | {_ANY_USAGE})
+    ):
+        yield "its extendedKeyUsage lacks serverAuth and clientAuth", (
+            _EXTENDED_KEY_USAGE in leaf.critical
+        )

@@ -1,0 +1,234 @@
+"""Signatures over bytes: which algorithms there are, which keys fit them, whether they hold.
+
+``verify_signatures`` is specification and fallback of its compiled twin, which may only say
+yes: ``signatures_hold`` asks the Python body again for everything the twin refuses.
+Source: RFC 7518 §3; OPC 10000-21 §8.1.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import lru_cache
+from typing import TypeGuard
+
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, padding, rsa
+from cryptography.hazmat.primitives.asymmetric.types import (
+    CertificatePublicKeyTypes,
+    PublicKeyTypes,
+)
+from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
+from cryptography.hazmat.primitives.serialization import load_der_public_key
+from cryptography.x509.oid import SignatureAlgorithmOID
+
+from registrar.core.certificate import Certificate
+from registrar.errors import CertificateRejected
+from registrar.native import compiled
+
+MIN_RSA_BITS = 2048
+MAX_RSA_BITS = 8192
+"""A longer key only costs time: one check with 16,384 bits takes 2 ms."""
+
+MAX_RSA_EXPONENT_BITS = 64
+"""Public exponents grow the cost of a check without bound."""
+
+_KEYS = 512
+"""Public keys kept decoded."""
+
+_ISSUED = 1024
+"""Answers of ``is_issued_by`` kept: CAs meet their issuers again with every Device."""
+
+
+class Algorithm(StrEnum):
+    """The signature algorithms a Ticket may use, by their JWA names."""
+
+    RS256 = "RS256"
+    RS384 = "RS384"
+    RS512 = "RS512"
+    PS256 = "PS256"
+    PS384 = "PS384"
+    PS512 = "PS512"
+    ES256 = "ES256"
+    ES384 = "ES384"
+    ES512 = "ES512"
+
+
+_HASHES: Mapping[str, hashes.HashAlgorithm] = {
+    "256": hashes.SHA256(),
+    "384": hashes.SHA384(),
+    "512": hashes.SHA512(),
+}
+
+_CURVES: Mapping[Algorithm, tuple[str, int]] = {
+    Algorithm.ES256: ("secp256r1", 32),
+    Algorithm.ES384: ("secp384r1", 48),
+    Algorithm.ES512: ("secp521r1", 66),
+}
+"""The curve each ES algorithm stands for, and the bytes of r and of s."""
+
+WEAK_HASHES = frozenset({"md5", "sha1"})
+"""Hashes under which somebody else can prepare a second document with the same signature."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignatureCheck:
+    """One question to ``signatures_hold``."""
+
+    public_key: bytes
+    """SubjectPublicKeyInfo, DER."""
+
+    algorithm: Algorithm
+    message: bytes
+    signature: bytes
+    """As JWS has it: for ES* the raw r || s."""
+
+
+def is_sound_key(key: object) -> TypeGuard[rsa.RSAPublicKey | ec.EllipticCurvePublicKey]:
+    """Tell whether ``key`` is RSA of a bearable size, or on an elliptic curve."""
+    if isinstance(key, rsa.RSAPublicKey):
+        exponent = key.public_numbers().e
+        return (
+            MIN_RSA_BITS <= key.key_size <= MAX_RSA_BITS
+            and exponent >= 3
+            and exponent % 2 == 1
+            and exponent.bit_length() <= MAX_RSA_EXPONENT_BITS
+        )
+    return isinstance(key, ec.EllipticCurvePublicKey)
+
+
+def fits(algorithm: Algorithm, key: CertificatePublicKeyTypes | PublicKeyTypes) -> bool:
+    """Tell whether ``key`` is of the kind, curve and size that ``algorithm`` demands."""
+    if not is_sound_key(key):
+        return False
+    if isinstance(key, rsa.RSAPublicKey):
+        return algorithm not in _CURVES
+    return algorithm in _CURVES and key.curve.name == _CURVES[algorithm][0]
+
+
+@compiled
+def verify_signatures(
+    public_keys: Sequence[bytes],
+    algorithms: Sequence[str],
+    messages: Sequence[bytes],
+    signatures: Sequence[bytes],
+) -> list[bool]:
+    """Check many signatures at once; the four sequences run in step.
+
+    Args:
+        public_keys: SubjectPublicKeyInfo of each signer, DER.
+        algorithms: values of ``Algorithm``; another answers no.
+        messages: what was signed.
+        signatures: RSA as it is, ES* as raw r || s of exactly twice the curve's size.
+
+    Returns:
+        Whether each holds, in order. The compiled twin may answer no where this answers yes.
+
+    Raises:
+        ValueError: the sequences differ in length.
+    """
+    return [
+        _holds(*one)
+        for one in zip(public_keys, algorithms, messages, signatures, strict=True)
+    ]
+
+
+def signatures_hold(checks: Sequence[SignatureCheck]) -> list[bool]:
+    """Return whether each signature holds: the compiled yes, else the Python answer."""
+    batch = (
+        [check.public_key for check in checks],
+        [check.algorithm.value for check in checks],
+        [check.message for check in checks],
+        [check.signature for check in checks],
+    )
+    answers = list(verify_signatures(*batch))
+    pure = inspect.unwrap(verify_signatures)
+    if pure is not verify_signatures:
+        refused = [index for index, answer in enumerate(answers) if not answer]
+        again = pure(*([column[index] for index in refused] for column in batch))
+        for index, answer in zip(refused, again, strict=True):
+            answers[index] = answer
+    return answers
+
+
+def _holds(public_key: bytes, name: str, message: bytes, signature: bytes) -> bool:
+    try:
+        algorithm = Algorithm(name)
+        key = _decode_key(public_key)
+        if not fits(algorithm, key):
+            return False
+        digest = _HASHES[name[2:]]
+        if isinstance(key, rsa.RSAPublicKey):
+            scheme: padding.AsymmetricPadding = padding.PKCS1v15()
+            if name.startswith("PS"):
+                scheme = padding.PSS(padding.MGF1(digest), digest.digest_size)
+            key.verify(signature, message, scheme, digest)
+        elif isinstance(key, ec.EllipticCurvePublicKey):
+            key.verify(_to_der(signature, _CURVES[algorithm][1]), message, ec.ECDSA(digest))
+    except (InvalidSignature, ValueError, TypeError, UnsupportedAlgorithm):
+        return False
+    return True
+
+
+def _to_der(raw: bytes, size: int) -> bytes:
+    if len(raw) != 2 * size:
+        raise ValueError(f"an ECDSA signature of {len(raw)} bytes, not {2 * size}")
+    return encode_dss_signature(int.from_bytes(raw[:size]), int.from_bytes(raw[size:]))
+
+
+@lru_cache(maxsize=_KEYS)
+def _decode_key(der: bytes) -> PublicKeyTypes:
+    return load_der_public_key(der)
+
+
+@lru_cache(maxsize=_ISSUED)
+def is_issued_by(certificate: Certificate, issuer: Certificate) -> bool:
+    """Tell whether the key of ``issuer`` made the signature of ``certificate``.
+
+    Names and extensions are not looked at. RSA PKCS#1 v1.5 and PSS, ECDSA, Ed25519 and Ed448.
+    """
+    parsed = certificate.parsed
+    try:
+        parameters = parsed.signature_algorithm_parameters
+        digest = parsed.signature_hash_algorithm
+    except (ValueError, UnsupportedAlgorithm, TypeError):
+        return False
+    is_pss = parsed.signature_algorithm_oid == SignatureAlgorithmOID.RSASSA_PSS
+    if is_pss != isinstance(parameters, padding.PSS):
+        return False
+    return key_signed(issuer, certificate.signature, certificate.tbs_bytes, digest, parameters)
+
+
+def key_signed(
+    issuer: Certificate,
+    signature: bytes,
+    message: bytes,
+    digest: hashes.HashAlgorithm | None,
+    parameters: object,
+) -> bool:
+    """Tell whether the key of ``issuer`` made ``signature`` as X.509 encodes signatures.
+
+    Args:
+        digest: the hash; ``None`` for the Edwards curves, which have their own.
+        parameters: the padding that the signature algorithm names, for RSA keys.
+    """
+    try:
+        key = issuer.public_key
+        if isinstance(key, ed25519.Ed25519PublicKey | ed448.Ed448PublicKey):
+            if digest is not None:
+                return False
+            key.verify(signature, message)
+        elif digest is None or not is_sound_key(key):
+            return False
+        elif isinstance(key, ec.EllipticCurvePublicKey):
+            key.verify(signature, message, ec.ECDSA(digest))
+        elif isinstance(parameters, padding.PKCS1v15 | padding.PSS):
+            key.verify(signature, message, parameters, digest)
+        else:
+            return False
+    except (InvalidSignature, ValueError, TypeError, UnsupportedAlgorithm, CertificateRejected):
+        return False
+    return True
