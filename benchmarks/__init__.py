@@ -1,0 +1,1 @@
+"""Questions about speed, and the commands that answer them."""
