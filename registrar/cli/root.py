@@ -94,6 +94,11 @@ class Commands(click.Group):
             raise Failure(Misuse(message[:300], reason=Reason.INTERNAL)) from error
 
 
+def examples(first: str, second: str) -> str:
+    """Return the end of a command's help: two examples that work when pasted."""
+    return f"\b\nExamples:\n  {first}\n  {second}"
+
+
 def _version(ctx: click.Context, parameter: click.Parameter, wanted: bool) -> None:
     if not wanted:
         return
@@ -105,6 +110,10 @@ def _version(ctx: click.Context, parameter: click.Parameter, wanted: bool) -> No
 
 @click.group(
     cls=Commands,
+    epilog=examples(
+        "registrar demo --devices 24",
+        "registrar init plant",
+    ),
     modules={
         "init": "init",
         "trust": "trust",
@@ -131,9 +140,4 @@ def root() -> None:
 
     Results go to stdout, progress and errors to stderr. Exit codes: 0 done, 1 a device or a
     file was refused, 2 misuse, 3 unavailable.
-
-    \b
-    Examples:
-        registrar demo --devices 24
-        registrar init plant
     """

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import click
 
-from registrar.cli.root import Commands
+from registrar.cli.root import Commands, examples
 
 
 @click.group(
-    cls=Commands, modules={"add": "trust_add", "list": "trust_list", "remove": "trust_remove"}
+    cls=Commands,
+    epilog=examples(
+        "registrar trust add plant ticket_authorities maker.pem",
+        "registrar trust list plant",
+    ),
+    modules={"add": "trust_add", "list": "trust_list", "remove": "trust_remove"},
 )
 def command() -> None:
     """Manage the five lists of certificates and CRLs a site trusts.
@@ -19,9 +24,4 @@ def command() -> None:
     administrators               who may call this Registrar
     applications                 further applications of the site
     site_authorities             whose certificates the site's devices trust
-
-    \b
-    Examples:
-        registrar trust add plant ticket_authorities maker.pem
-        registrar trust list plant
     """
