@@ -126,6 +126,31 @@ def decode_jws(document: str | bytes, limits: JwsLimits = _LIMITS) -> Jws:
         TicketInvalid: it is malformed (``TICKET_MALFORMED``) or exceeds ``limits``
             (``TICKET_TOO_LARGE``).
     """
+    text, encoded, entries = _open(document, limits)
+    if len(entries) > limits.signatures:
+        raise TicketInvalid(
+            f"{len(entries)} signatures exceed {limits.signatures}", reason=Reason.TICKET_TOO_LARGE
+        )
+    return Jws(
+        document=text,
+        payload=_payload(encoded, limits),
+        signatures=tuple(_decode_signature(entry, encoded) for entry in entries),
+    )
+
+
+def payload_of(document: str) -> bytes:
+    """Return the payload of a document that was verified before.
+
+    Raises:
+        TicketInvalid: it is malformed.
+    """
+    limits = JwsLimits(**HARD_MAXIMA)
+    _, encoded, _ = _open(document, limits)
+    return _payload(encoded, limits)
+
+
+def _open(document: str | bytes, limits: JwsLimits) -> tuple[str, str, list[JsonValue]]:
+    """Return a document's text, its encoded payload and its signatures, undecoded."""
     if len(document) > limits.document_bytes:
         raise TicketInvalid(
             f"a Ticket of {len(document)} bytes exceeds {limits.document_bytes}",
@@ -142,17 +167,21 @@ def decode_jws(document: str | bytes, limits: JwsLimits = _LIMITS) -> Jws:
         entries = members.get("signatures")
         if not isinstance(entries, list) or not entries:
             raise DecodingError("signatures is not an array with an element")
-        payload = decode_base64url(encoded)
     except DecodingError as error:
         raise TicketInvalid(str(error)) from error
-    if len(entries) > limits.signatures or len(payload) > limits.payload_bytes:
+    return text, encoded, entries
+
+
+def _payload(encoded: str, limits: JwsLimits) -> bytes:
+    if len(encoded) * 3 // 4 > limits.payload_bytes:
         raise TicketInvalid(
-            f"{len(entries)} signatures, payload of {len(payload)} bytes; at most "
-            f"{limits.signatures} and {limits.payload_bytes}",
+            f"a payload of {len(encoded) * 3 // 4} bytes exceeds {limits.payload_bytes}",
             reason=Reason.TICKET_TOO_LARGE,
         )
-    signatures = tuple(_decode_signature(entry, encoded) for entry in entries)
-    return Jws(document=text, payload=payload, signatures=signatures)
+    try:
+        return decode_base64url(encoded)
+    except DecodingError as error:
+        raise TicketInvalid(f"payload: {error}") from error
 
 
 def encode_jws(payload: bytes, signatures: Sequence[tuple[str, bytes]]) -> str:
@@ -184,9 +213,7 @@ def append_signature(document: str, protected: str, signature: bytes) -> str:
     """
     jws = decode_jws(document)
     members = json.loads(jws.document)
-    members["signatures"].append(
-        {"protected": protected, "signature": encode_base64url(signature)}
-    )
+    members["signatures"].append({"protected": protected, "signature": encode_base64url(signature)})
     return json.dumps(members, separators=(",", ":"))
 
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import pairwise
 
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, ExtensionOID
@@ -23,6 +24,7 @@ from registrar.core.crl import is_crl_of
 from registrar.core.signatures import MAX_RSA_BITS, WEAK_HASHES, is_issued_by, is_sound_key
 from registrar.core.trust import TrustList
 from registrar.core.validation import (
+    Anchor,
     Check,
     Purpose,
     Suppressed,
@@ -38,7 +40,7 @@ MAX_CANDIDATES = 8
 MAX_PATHS = 8
 """Complete chains that are looked at for one leaf."""
 
-MAX_SIGNATURE_CHECKS = 32
+MAX_SIGNATURE_CHECKS = 20
 """Signatures that are checked to build the chains of one leaf."""
 
 MAX_INTERMEDIATES = 64
@@ -249,7 +251,7 @@ class _Validation:
         self._check_uri()
         self._check_usage()
         self._check_issuers(chain)
-        for certificate, issuer in zip(chain, chain[1:], strict=False):
+        for certificate, issuer in pairwise(chain):
             self._check_revocation(certificate, issuer)
 
     def _check_policy(self, certificate: Certificate, *, is_anchor: bool) -> None:
@@ -271,10 +273,11 @@ class _Validation:
             self._found(Check.POLICY, certificate, f"a curve of {key.key_size} bits")
 
     def _check_trust(self, chain: tuple[Certificate, ...]) -> None:
-        if not any(trust.trusts(certificate) for trust in self._lists for certificate in chain):
+        anchors = _anchors(chain, self._options.anchor)
+        if not any(trust.trusts(certificate) for trust in self._lists for certificate in anchors):
             raise self._rejected(
                 StatusCode.BadCertificateUntrusted,
-                f"neither it nor one of its {len(chain) - 1} issuers is in the list",
+                f"none of {len(anchors)} certificates of its chain that may be is in the list",
             )
 
     def _check_time(self, certificate: Certificate) -> None:
@@ -369,6 +372,14 @@ class _Validation:
         )
 
 
+def _anchors(chain: tuple[Certificate, ...], anchor: Anchor) -> tuple[Certificate, ...]:
+    if anchor is Anchor.ANY:
+        return chain
+    if anchor is Anchor.LEAF_OR_ISSUING_CA:
+        return (chain[0], *(issuer for issuer in chain[1:2] if not issuer.is_self_issued))
+    return chain[:1]
+
+
 def _step(error: CertificateRejected) -> int:
     return _STEPS.get(error.status, 3)
 
@@ -395,6 +406,7 @@ def _usage_faults(leaf: Certificate, purpose: Purpose) -> Iterator[tuple[str, bo
         and extended is not None
         and not extended & (_TLS_USAGES | {_ANY_USAGE})
     ):
-        yield "its extendedKeyUsage lacks serverAuth and clientAuth", (
-            _EXTENDED_KEY_USAGE in leaf.critical
+        yield (
+            "its extendedKeyUsage lacks serverAuth and clientAuth",
+            (_EXTENDED_KEY_USAGE in leaf.critical),
         )

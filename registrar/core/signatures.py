@@ -130,10 +130,7 @@ def verify_signatures(
     Raises:
         ValueError: the sequences differ in length.
     """
-    return [
-        _holds(*one)
-        for one in zip(public_keys, algorithms, messages, signatures, strict=True)
-    ]
+    return [_holds(*one) for one in zip(public_keys, algorithms, messages, signatures, strict=True)]
 
 
 def signatures_hold(checks: Sequence[SignatureCheck]) -> list[bool]:

@@ -21,7 +21,7 @@ MAX_DEPTH = 16
 MAX_NUMBER_LENGTH = 32
 """Characters of one number."""
 
-JsonValue: TypeAlias = "str | int | float | bool | None | list[JsonValue] | Mapping[str, JsonValue]"
+JsonValue: TypeAlias = "str | int | float | bool | list[JsonValue] | Mapping[str, JsonValue] | None"
 
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[\[{]|[\]}]', re.DOTALL)
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")

@@ -44,9 +44,7 @@ _TYPE_IDS: Mapping[TicketType, frozenset[int]] = {
 }
 """The ids of each DataType and of its JSON encoding, as an ExtensionObject may name them."""
 
-_DATE = re.compile(
-    r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?(Z|[+-]\d\d:\d\d)", re.ASCII
-)
+_DATE = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?(Z|[+-]\d\d:\d\d)", re.ASCII)
 _UNKNOWN_DATE = datetime.min.replace(tzinfo=UTC)
 
 

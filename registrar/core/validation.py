@@ -40,6 +40,17 @@ class Purpose(StrEnum):
     USER = "user"
 
 
+class Anchor(StrEnum):
+    """Which certificate of a chain has to stand in the list."""
+
+    ANY = "any"
+    """The leaf or any of its issuers (OPC 10000-4 §6.1.3)."""
+    LEAF = "leaf"
+    """The leaf itself (OPC 10000-21 §9.2.10)."""
+    LEAF_OR_ISSUING_CA = "leaf_or_issuing_ca"
+    """The leaf, or the CA that issued it unless that is a root."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ValidationOptions:
     """How one certificate is to be validated."""
@@ -48,6 +59,8 @@ class ValidationOptions:
 
     check_trust: bool = True
     """False only for trust on first use: every other step remains (OPC 10000-21 §6.3)."""
+
+    anchor: Anchor = Anchor.ANY
 
     transmitted_roots: bool = False
     """Whether a chain may end at a root that the peer sent along and no list holds.

@@ -1,0 +1,276 @@
+"""How a Ticket becomes believed.
+
+    document ─▶ JWS ─▶ signatures ─▶ signer valid, trusted by this route? ─▶ signature holds?
+                                                                         ─▶ payload ─▶ ValidTicket
+
+One signature that holds, by a signer who is valid and trusted, is enough; whatever the others
+are, they neither help nor harm, and their outcomes are kept. If none is good, the reason is
+that of the signature that came furthest. Source: OPC 10000-21 §6.4, §8.1, §9.2.10.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from registrar.core.certificate import Certificate
+from registrar.core.jws import Jws, JwsLimits, JwsSignature, ProtectedHeader, decode_jws
+from registrar.core.path import validate_path
+from registrar.core.signatures import SignatureCheck, signatures_hold
+from registrar.core.ticket import Ticket
+from registrar.core.ticket_json import claimed_uri, decode_ticket
+from registrar.core.trust import TicketAuthorities
+from registrar.core.valid_ticket import Route, SignatureOutcome, ValidTicket
+from registrar.core.validation import TICKET_SIGNER, Anchor, Check, ValidationOptions
+from registrar.errors import CertificateRejected, Reason, TicketInvalid
+from registrar.status import StatusCode
+
+__all__ = ["Route", "SignatureOutcome", "TicketPolicy", "TicketVerifier", "ValidTicket"]
+
+_SIGNER_REASONS: Mapping[StatusCode, Reason] = {
+    StatusCode.BadCertificateInvalid: Reason.TICKET_SIGNER_INVALID,
+    StatusCode.BadCertificateChainIncomplete: Reason.TICKET_SIGNER_UNTRUSTED,
+    StatusCode.BadCertificatePolicyCheckFailed: Reason.TICKET_SIGNER_INVALID,
+    StatusCode.BadCertificateUntrusted: Reason.TICKET_SIGNER_UNTRUSTED,
+    StatusCode.BadCertificateTimeInvalid: Reason.TICKET_SIGNER_EXPIRED,
+    StatusCode.BadCertificateIssuerTimeInvalid: Reason.TICKET_SIGNER_EXPIRED,
+    StatusCode.BadCertificateUseNotAllowed: Reason.TICKET_SIGNER_INVALID,
+    StatusCode.BadCertificateIssuerUseNotAllowed: Reason.TICKET_SIGNER_INVALID,
+    StatusCode.BadCertificateRevocationUnknown: Reason.TICKET_SIGNER_REVOCATION_UNKNOWN,
+    StatusCode.BadCertificateIssuerRevocationUnknown: Reason.TICKET_SIGNER_REVOCATION_UNKNOWN,
+    StatusCode.BadCertificateRevoked: Reason.TICKET_SIGNER_REVOKED,
+    StatusCode.BadCertificateIssuerRevoked: Reason.TICKET_SIGNER_REVOKED,
+}
+
+_FURTHEST: Mapping[Reason, int] = {
+    reason: distance
+    for distance, reason in enumerate(
+        (
+            Reason.TICKET_TOO_LARGE,
+            Reason.TICKET_MALFORMED,
+            Reason.TICKET_ALGORITHM_REFUSED,
+            Reason.TICKET_SIGNER_INVALID,
+            Reason.TICKET_SIGNER_UNTRUSTED,
+            Reason.TICKET_SIGNER_EXPIRED,
+            Reason.TICKET_SIGNER_REVOCATION_UNKNOWN,
+            Reason.TICKET_SIGNER_REVOKED,
+            Reason.TICKET_SIGNATURE_INVALID,
+        )
+    )
+}
+"""How far a signature came before it failed, in the order of the checks."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TicketPolicy:
+    """What the owner allows beyond the strict reading; every use is recorded."""
+
+    issuing_ca_with_device: bool = False
+    """For Tickets from a Device, also trust signers whose issuing CA is in the list (Q7)."""
+
+    suppress_revocation_unknown: bool = False
+    """Believe signers of whose issuer no current CRL is known."""
+
+    limits: JwsLimits = field(default_factory=JwsLimits)
+
+
+_STRICT = TicketPolicy()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Verdict:
+    """What is thought of one signer, whatever he signed."""
+
+    error: CertificateRejected | None
+    suppressed: tuple[str, ...] = ()
+
+
+class TicketVerifier:
+    """Verifies Tickets against one state of the Ticket authorities."""
+
+    def __init__(self, authorities: TicketAuthorities, *, policy: TicketPolicy = _STRICT) -> None:
+        self._authorities = authorities
+        self._policy = policy
+
+    def verify(self, document: str | bytes, *, route: Route, now: datetime) -> ValidTicket:
+        """Return the Ticket that ``document`` holds, believed.
+
+        Args:
+            route: how it was acquired; decides who is trusted.
+            now: aware.
+
+        Raises:
+            TicketInvalid: no signature is good, or the document or its payload is malformed;
+                ``reason`` says which, ``claimed_uri`` whom the payload would describe.
+        """
+        (result,) = self.verify_all([document], route=route, now=now)
+        if isinstance(result, TicketInvalid):
+            raise result
+        return result
+
+    def verify_all(
+        self, documents: Sequence[str | bytes], *, route: Route, now: datetime
+    ) -> list[ValidTicket | TicketInvalid]:
+        """Verify many Tickets with one call for all their signatures; never raises for one.
+
+        Returns:
+            In the order of ``documents`` each Ticket or why it is refused.
+        """
+        opened = [self._open(document) for document in documents]
+        verdicts: dict[tuple[Certificate, ...], _Verdict] = {}
+        outcomes: list[list[SignatureOutcome]] = []
+        places: list[tuple[int, int]] = []
+        checks: list[SignatureCheck] = []
+        for at, jws in enumerate(opened):
+            outcomes.append([])
+            if isinstance(jws, TicketInvalid):
+                continue
+            for index, signature in enumerate(jws.signatures):
+                outcome = self._judge(signature, verdicts, route, now)
+                outcomes[at].append(outcome)
+                if outcome.reason is None and signature.header is not None:
+                    places.append((at, index))
+                    checks.append(_question(signature, signature.header))
+        for (at, index), holds in zip(places, signatures_hold(checks), strict=True):
+            if not holds:
+                outcomes[at][index] = replace(
+                    outcomes[at][index],
+                    reason=Reason.TICKET_SIGNATURE_INVALID,
+                    detail="the signature does not fit content and key",
+                )
+        return [
+            jws if isinstance(jws, TicketInvalid) else self._conclude(jws, found, route, now)
+            for jws, found in zip(opened, outcomes, strict=True)
+        ]
+
+    def _open(self, document: str | bytes) -> Jws | TicketInvalid:
+        try:
+            return decode_jws(document, self._policy.limits)
+        except TicketInvalid as error:
+            return error
+
+    def _judge(
+        self,
+        signature: JwsSignature,
+        verdicts: dict[tuple[Certificate, ...], _Verdict],
+        route: Route,
+        now: datetime,
+    ) -> SignatureOutcome:
+        """Say what is known of a signature before its key is used; no reason is good so far."""
+        header = signature.header
+        if header is None:
+            problem = signature.problem or TicketInvalid("unusable")
+            return SignatureOutcome(reason=problem.reason, detail=str(problem))
+        verdict = verdicts.get(header.certificates)
+        if verdict is None:
+            verdict = self._judge_signer(header.certificates, route, now)
+            verdicts[header.certificates] = verdict
+        outcome = SignatureOutcome(
+            signer=header.signer.thumbprint,
+            signer_subject=header.signer.subject,
+            composite_uri=header.composite_uri or "",
+            suppressed=verdict.suppressed,
+        )
+        if verdict.error is None:
+            return outcome
+        reason = _SIGNER_REASONS[verdict.error.status]
+        return replace(outcome, reason=reason, detail=str(verdict.error))
+
+    def _judge_signer(
+        self, certificates: tuple[Certificate, ...], route: Route, now: datetime
+    ) -> _Verdict:
+        try:
+            path = validate_path(
+                certificates[0],
+                intermediates=certificates[1:],
+                trust=self._authorities,
+                now=now,
+                options=self._options(route),
+            )
+        except CertificateRejected as error:
+            return _Verdict(error=error)
+        return _Verdict(
+            error=None,
+            suppressed=tuple(f"{one.check}: {one.detail}" for one in path.suppressed),
+        )
+
+    def _options(self, route: Route) -> ValidationOptions:
+        options = TICKET_SIGNER
+        if self._policy.suppress_revocation_unknown:
+            unknown = frozenset({Check.REVOCATION_UNKNOWN, Check.ISSUER_REVOCATION_UNKNOWN})
+            options = replace(options, suppress=unknown)
+        if route is Route.OUT_OF_BAND:
+            return options
+        wide = self._policy.issuing_ca_with_device
+        return replace(options, anchor=Anchor.LEAF_OR_ISSUING_CA if wide else Anchor.LEAF)
+
+    def _conclude(
+        self, jws: Jws, outcomes: list[SignatureOutcome], route: Route, now: datetime
+    ) -> ValidTicket | TicketInvalid:
+        try:
+            return self._believe(jws, outcomes, route, now)
+        except TicketInvalid as error:
+            error.claimed_uri = claimed_uri(jws.payload)
+            error.subject = error.subject or error.claimed_uri
+            return error
+
+    def _believe(
+        self, jws: Jws, outcomes: list[SignatureOutcome], route: Route, now: datetime
+    ) -> ValidTicket:
+        headers = [signature.header for signature in jws.signatures]
+        good = [
+            header
+            for header, outcome in zip(headers, outcomes, strict=True)
+            if header is not None and outcome.reason is None
+        ]
+        if not good:
+            best = max(outcomes, key=lambda one: _FURTHEST[one.reason or Reason.TICKET_MALFORMED])
+            raise TicketInvalid(best.detail, reason=best.reason)
+        ticket = _decode(jws.payload, good)
+        good = [
+            header
+            for header in good
+            if header.ticket_type is ticket.type and ticket.uri not in header.signer.san_uris
+        ]
+        if not good:
+            raise TicketInvalid(
+                "a Device cannot sign its own Ticket", reason=Reason.TICKET_SIGNER_INVALID
+            )
+        first = max(good, key=lambda header: header.signer.not_after)
+        return ValidTicket(
+            ticket=ticket,
+            document=jws.document,
+            payload_digest=hashlib.sha256(jws.payload).hexdigest(),
+            route=route,
+            signer=first.signer.thumbprint,
+            signer_subject=first.signer.subject,
+            signer_not_after=first.signer.not_after,
+            composite_uris=tuple(
+                dict.fromkeys(header.composite_uri for header in good if header.composite_uri)
+            ),
+            validated_at=now,
+            trust_digest=self._authorities.digest,
+            outcomes=tuple(outcomes),
+        )
+
+
+def _decode(payload: bytes, good: Sequence[ProtectedHeader]) -> Ticket:
+    """Read the payload as the first type that a good signature names and the payload has."""
+    problem = TicketInvalid("no type")
+    for ticket_type in dict.fromkeys(header.ticket_type for header in good):
+        try:
+            return decode_ticket(payload, ticket_type)
+        except TicketInvalid as error:
+            problem = error
+    raise problem
+
+
+def _question(signature: JwsSignature, header: ProtectedHeader) -> SignatureCheck:
+    return SignatureCheck(
+        public_key=header.signer.public_key_der,
+        algorithm=header.algorithm,
+        message=signature.signed,
+        signature=signature.signature,
+    )
