@@ -1,0 +1,163 @@
+"""From a stream of bytes to chunks, and from chunks to messages (OPC 10000-6 §6.7.2, §7.1.2.2).
+
+    bytes ──▶ ChunkReader ──▶ Chunk ──▶ (the channel removes security) ──▶ MessageAssembler ──▶ body
+
+Both bound their memory before they keep anything: the size in a header is compared with the
+limit before a byte of the body stays, and an unfinished message is charged against the limits
+that were negotiated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from registrar.errors import ChunkTooLarge, MessageTooLarge, ProtocolViolation
+from registrar.status import StatusCode
+from registrar.ua.limits import ChannelLimits
+from registrar.ua.transport import HEADER
+
+FINAL = b"F"
+INTERMEDIATE = b"C"
+ABORT = b"A"
+
+MIN_CHUNK_SIZE = HEADER.size
+
+
+@dataclass(slots=True)
+class Chunk:
+    """One chunk as it came, header included."""
+
+    message_type: bytes
+    chunk_type: bytes
+    data: bytes
+
+
+class ChunkReader:
+    """Feed bytes, take chunks. After an error the reader must be discarded.
+
+    ``expect`` says which message types may come now, and how long a chunk of each may be.
+    """
+
+    __slots__ = ("_at", "_buffer", "_expected")
+
+    def __init__(self, expected: Mapping[bytes, int]) -> None:
+        self._expected = expected
+        self._buffer = bytearray()
+        self._at = 0
+
+    def expect(self, expected: Mapping[bytes, int]) -> None:
+        """From now on take only these message types, up to these sizes in bytes."""
+        self._expected = expected
+
+    @property
+    def buffered(self) -> int:
+        """Bytes that are kept and do not make a chunk yet, or were not taken yet."""
+        return len(self._buffer) - self._at
+
+    def feed(self, data: bytes) -> None:
+        """Take ``data`` in; ``next`` gives the chunks."""
+        if self._at:
+            del self._buffer[: self._at]
+            self._at = 0
+        self._buffer += data
+
+    def next(self) -> Chunk | None:
+        """Return the next complete chunk, or None.
+
+        Raises:
+            ProtocolViolation: a chunk of this type cannot come now.
+            ChunkTooLarge: its header announces more than is allowed; nothing was awaited.
+        """
+        buffer, at = self._buffer, self._at
+        available = len(buffer) - at
+        if available < 8:
+            return None
+        message_type, chunk_type, size = HEADER.unpack_from(buffer, at)
+        limit = self._expected.get(message_type)
+        if limit is None:
+            raise ProtocolViolation(f"a chunk of type {message_type!r} cannot come now")
+        if size > limit:
+            raise ChunkTooLarge(
+                f"{message_type.decode()} chunk of {size} bytes, at most {limit} are allowed"
+            )
+        if size < MIN_CHUNK_SIZE:
+            raise ProtocolViolation(f"{message_type.decode()} chunk of {size} bytes")
+        if chunk_type != FINAL and (message_type != b"MSG" or chunk_type not in b"CA"):
+            raise ProtocolViolation(f"{message_type.decode()} chunk marked {chunk_type!r}")
+        if available < size:
+            return None
+        end = at + size
+        data = bytes(memoryview(buffer)[at:end])
+        if end == len(buffer):
+            buffer.clear()
+            end = 0
+        self._at = end
+        return Chunk(message_type, chunk_type, data)
+
+
+class MessageAssembler:
+    """Put the chunks of messages together; messages may interleave by RequestId.
+
+    Bounded by ``max_message_size`` and ``max_chunk_count`` for each message, by
+    ``max_partial_messages`` unfinished ones, and by ``max_message_size`` for all of them.
+    """
+
+    __slots__ = ("_limits", "_parts", "_size", "_sizes")
+
+    def __init__(self, limits: ChannelLimits) -> None:
+        self._limits = limits
+        self._parts: dict[int, list[bytes]] = {}
+        self._sizes: dict[int, int] = {}
+        self._size = 0
+
+    @property
+    def size(self) -> int:
+        """Bytes of all unfinished messages."""
+        return self._size
+
+    def add(self, request_id: int, body: bytes, *, final: bool) -> bytes | None:
+        """Add the body of a chunk; return the message it completes, or None.
+
+        Raises:
+            MessageTooLarge: a limit would be passed; nothing of the chunk was kept.
+        """
+        limits = self._limits
+        parts = self._parts.get(request_id)
+        if parts is None:
+            if len(body) > limits.max_message_size:
+                raise self._too_large(f"{len(body)} bytes", limits.max_message_size)
+            if final:
+                return body
+            if len(self._parts) >= limits.max_partial_messages:
+                raise self._too_large("another unfinished message", limits.max_partial_messages)
+            parts = self._parts[request_id] = []
+        self._charge(request_id, parts, body, final=final)
+        if not final:
+            return None
+        self.discard(request_id)
+        return b"".join(parts)
+
+    def discard(self, request_id: int) -> None:
+        """Forget what came of a message."""
+        if self._parts.pop(request_id, None) is not None:
+            self._size -= self._sizes.pop(request_id)
+
+    def _charge(self, request_id: int, parts: list[bytes], body: bytes, *, final: bool) -> None:
+        limits = self._limits
+        chunks = len(parts) + (1 if final else 2)
+        if chunks > limits.max_chunk_count:
+            raise self._too_large(f"{chunks} chunks or more", limits.max_chunk_count)
+        size = self._size + len(body)
+        if size > limits.max_message_size:
+            raise self._too_large(f"{size} bytes", limits.max_message_size)
+        parts.append(body)
+        self._size = size
+        self._sizes[request_id] = self._sizes.get(request_id, 0) + len(body)
+
+    @staticmethod
+    def _too_large(what: str, limit: int) -> MessageTooLarge:
+        return MessageTooLarge(
+            f"a message of {what}, at most {limit} are allowed",
+            status=StatusCode.BadTcpMessageTooLarge,
+        )
