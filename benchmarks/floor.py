@@ -10,9 +10,9 @@ Registrar's side alone, not what this Registrar happens to do:
 * each channel with Aes256_Sha256_RsaPss and RSA-2048 on both sides (OPC 10000-6 §6.7): the OPN
   signed, encrypted in two blocks, decrypted in two blocks, verified; keys derived once; the
   server's signature of CreateSession verified, the client's of ActivateSession made;
-* the signature of the Device's certificate and of each Ticket that has to be believed: the Device
-  Ticket, the counter-signature of the CompositeBuilder, and the Composite Tickets above it; CA and
-  signer certificates are verified once for all Devices and count nothing;
+* the signature of the Device's certificate, of its Ticket, and the counter-signature of the
+  CompositeBuilder where it is part of a Composite; Composite Tickets, CA and signer certificates
+  are verified once for all their Devices and count nothing;
 * for each certificate: the signature of the signing request verified, the certificate signed by a
   P-256 CA;
 * for each message: HMAC-SHA256 and AES-256-CBC over the bytes it needs, contexts kept.
@@ -64,8 +64,8 @@ class Kind:
     """Applications beside the DCA."""
 
     ticket_on_device: bool = False
-    composites: int = 0
-    """Composites around the Device: 0, 1, or more where they are nested."""
+    composite: bool = False
+    """It is part of a Composite."""
 
     two_transactions: bool = False
     """It validates a certificate against the TrustList in force, not the staged one."""
@@ -145,8 +145,8 @@ def work_for(kind: Kind) -> Work:
     steps = [IDENTITY, TICKET]
     if kind.ticket_on_device:
         steps += [CONNECTION, REQUEST_TICKETS]
-    # The CompositeBuilder signs the Device Ticket and a Ticket for each Composite around it.
-    steps += [TICKET] * (1 + kind.composites if kind.composites else 0)
+    if kind.composite:
+        steps += [TICKET]
     steps += [CONNECTION, EXAMINATION, TRUST_LIST, CERTIFICATE, APPLY_CHANGES]
     if kind.two_transactions:
         steps += [CONNECTION, APPLY_CHANGES]
@@ -265,7 +265,7 @@ EXAMPLES: Mapping[str, Kind] = {
     "2 applications, Ticket on the Device": Kind(applications=2, ticket_on_device=True),
     "2 applications, active TrustList": Kind(applications=2, two_transactions=True),
     "2 applications, outdated": Kind(applications=2, outdated=True),
-    "2 applications, nested Composite": Kind(applications=2, composites=2),
+    "2 applications, in a Composite": Kind(applications=2, composite=True),
 }
 
 
