@@ -32,6 +32,9 @@ MAX_NAMES = 64
 _PARSED = 512
 """Certificates kept parsed. A plant's CAs are few and stand in every Ticket and chain."""
 
+_RSA_ENCRYPTION = bytes.fromhex("06092a864886f70d010101")
+"""The object identifier rsaEncryption, DER."""
+
 UNDERSTOOD_EXTENSIONS = frozenset(
     {
         ExtensionOID.BASIC_CONSTRAINTS,
@@ -179,6 +182,11 @@ class Certificate:
             return self._parsed.public_key()
         except (ValueError, UnsupportedAlgorithm, TypeError) as error:
             raise CertificateRejected(f"public key: {error}", subject=self.subject) from error
+
+    @property
+    def has_rsa_key(self) -> bool:
+        """Tells whether the public key says it is an RSA key; it is not decoded."""
+        return _RSA_ENCRYPTION in self.public_key_der[:32]
 
     @cached_property
     def signature(self) -> bytes:

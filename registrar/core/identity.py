@@ -88,7 +88,7 @@ def validate_identity(
         trust=authorities,
         further=(ticket_trust((candidate.ticket, *candidate.composites)),),
         now=now,
-        options=_options(candidate, now, policy),
+        options=replace(_options(candidate, now, policy), application_uri=application_uri),
     )
     if application_uri != candidate.product_instance_uri:
         raise CertificateRejected(
@@ -131,6 +131,4 @@ def _options(candidate: Candidate, now: datetime, policy: IdentityPolicy) -> Val
     suppress = DEVICE_IDENTITY.suppress | policy.suppress
     if policy.forgive_expired_authorities and now <= candidate.ticket.signer_not_after:
         suppress |= {Check.ISSUER_EXPIRED}
-    return replace(
-        DEVICE_IDENTITY, suppress=suppress, application_uri=candidate.product_instance_uri
-    )
+    return replace(DEVICE_IDENTITY, suppress=suppress)

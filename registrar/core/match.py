@@ -17,8 +17,6 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from cryptography.hazmat.primitives.asymmetric import rsa
-
 from registrar.core.certificate import Certificate
 from registrar.core.ticket import CompositeIdentityTicket
 from registrar.core.valid_ticket import Route, ValidTicket
@@ -209,7 +207,7 @@ def _preference(candidate: Candidate) -> tuple[bool, bool, bool, bool, datetime,
         candidate.ticket.route is Route.OUT_OF_BAND,
         bool(candidate.composite_uri),
         certificate.not_after.year < 9999,
-        isinstance(certificate.public_key, rsa.RSAPublicKey),
+        certificate.has_rsa_key,
         certificate.not_before,
         certificate.thumbprint,
     )
