@@ -12,9 +12,8 @@ from __future__ import annotations
 
 import base64
 import binascii
-import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
@@ -182,66 +181,6 @@ def _payload(encoded: str, limits: JwsLimits) -> bytes:
         return decode_base64url(encoded)
     except DecodingError as error:
         raise TicketInvalid(f"payload: {error}") from error
-
-
-def encode_jws(payload: bytes, signatures: Sequence[tuple[str, bytes]]) -> str:
-    """Write a document.
-
-    Args:
-        payload: the bytes that were signed.
-        signatures: of each the encoded protected header and the signature.
-    """
-    return json.dumps(
-        {
-            "payload": encode_base64url(payload),
-            "signatures": [
-                {"protected": protected, "signature": encode_base64url(signature)}
-                for protected, signature in signatures
-            ],
-        },
-        separators=(",", ":"),
-    )
-
-
-def append_signature(document: str, protected: str, signature: bytes) -> str:
-    """Return ``document`` with one more signature; the others stay as they are.
-
-    The caller has validated the document before: nobody may sign what he did not validate.
-
-    Raises:
-        TicketInvalid: the document is malformed.
-    """
-    jws = decode_jws(document)
-    members = json.loads(jws.document)
-    members["signatures"].append({"protected": protected, "signature": encode_base64url(signature)})
-    return json.dumps(members, separators=(",", ":"))
-
-
-def encode_protected(
-    algorithm: Algorithm,
-    certificates: Sequence[bytes],
-    ticket_type: TicketType,
-    composite_uri: str | None = None,
-) -> str:
-    """Write a protected header.
-
-    Args:
-        certificates: DER, the signer first, then all its issuers.
-        composite_uri: for the signature of a CompositeBuilder on a Device's Ticket.
-    """
-    members: dict[str, object] = {
-        "alg": algorithm.value,
-        "x5c": [base64.b64encode(der).decode("ascii") for der in certificates],
-        "cty": f"opc-ticket+json;type={ticket_type.value}",
-    }
-    if composite_uri is not None:
-        members["opc-uri"] = composite_uri
-    return encode_base64url(json.dumps(members, separators=(",", ":")).encode())
-
-
-def signing_input(protected: str, payload: bytes) -> bytes:
-    """Return what a signature is made over (RFC 7515 §5.1)."""
-    return f"{protected}.{encode_base64url(payload)}".encode("ascii")
 
 
 def encode_base64url(data: bytes) -> str:

@@ -6,7 +6,7 @@ Source: OPC 10000-21 §8.2 (the structures), §8.1 and OPC 10000-6 §5.4 (their 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TypeAlias
 
@@ -39,10 +39,10 @@ def is_uri(text: str) -> bool:
 class CertificateAuthority:
     """A CA that issued DeviceIdentity Certificates (OPC 10000-21 §8.2.2)."""
 
-    authority_certificate: bytes
+    authority_certificate: bytes = field(repr=False)
     """DER, or a chain of DER certificates, the issuing CA first."""
 
-    issuer_certificates: tuple[bytes, ...] = ()
+    issuer_certificates: tuple[bytes, ...] = field(default=(), repr=False)
     """DER of its issuers; the root should be among them."""
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
@@ -55,7 +55,7 @@ class ValidTicket:
     """
 
     ticket: Ticket
-    document: str
+    document: str = field(repr=False)
     """The EncodedTicket as received, every signature of it."""
 
     payload_digest: str
