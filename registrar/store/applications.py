@@ -1,0 +1,120 @@
+"""The applications that live on a Device, as its DCA shows them (OPC 10000-12 §7.10.14)."""
+
+from __future__ import annotations
+
+import sqlite3
+from dataclasses import dataclass, replace
+from typing import Final
+
+from registrar.core.ports import Lease
+from registrar.errors import Reason, Rejected
+from registrar.store import audit
+from registrar.store.leases import check_lease
+from registrar.store.transaction import Cause, Readable, Transaction
+
+MAX_PER_DEVICE: Final = 256
+"""Applications of one Device."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApplicationRecord:
+    """One application of one Device."""
+
+    node: str
+    """Its ApplicationConfiguration object, a NodeId as text."""
+
+    application_uri: str
+    product_uri: str = ""
+    application_type: str = ""
+    name: str = ""
+    is_confirmed: bool = False
+    """Its certificate and TrustList were read back."""
+
+
+def put(tx: Transaction, lease: Lease, record: ApplicationRecord, *, cause: Cause) -> None:
+    """Keep what is known of one application; an audit entry only where it is new or changed.
+
+    Raises:
+        Rejected: another Device, or another object of this one, has the ApplicationUri (R132).
+        Unavailable: another worker took the Device over.
+    """
+    check_lease(tx, lease)
+    known = {known.node: known for known in of(tx, lease.enrolment_id)}
+    former = known.get(record.node)
+    if former == record:
+        return
+    if former is None and len(known) >= MAX_PER_DEVICE:
+        raise Rejected(f"the Device has more than {MAX_PER_DEVICE} applications")
+    _check_uri(tx, lease.enrolment_id, record)
+    stamp = cause.stamp()
+    tx.change(
+        "INSERT INTO applications (enrolment_id, node, application_uri, product_uri,"
+        " application_type, name, confirmed, created, updated) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+        " ON CONFLICT (enrolment_id, node) DO UPDATE SET application_uri ="
+        " excluded.application_uri, product_uri = excluded.product_uri, application_type ="
+        " excluded.application_type, name = excluded.name, confirmed = excluded.confirmed,"
+        " updated = excluded.updated",
+        (
+            lease.enrolment_id,
+            record.node,
+            record.application_uri,
+            record.product_uri,
+            record.application_type,
+            record.name,
+            int(record.is_confirmed),
+            stamp,
+            stamp,
+        ),
+    )
+    audit.append(
+        tx,
+        audit.Kind.APPLICATION,
+        record.application_uri,
+        "confirmed" if record.is_confirmed else "found",
+        cause=replace(cause, detail=f"enrolment {lease.enrolment_id}, {record.node}"),
+    )
+
+
+def _check_uri(tx: Transaction, enrolment_id: int, record: ApplicationRecord) -> None:
+    rows = tx.query(
+        "SELECT e.url, a.node FROM applications a JOIN enrolments e ON e.id = a.enrolment_id"
+        " WHERE a.application_uri = ? AND NOT (a.enrolment_id = ? AND a.node = ?)",
+        (record.application_uri, enrolment_id, record.node),
+    )
+    if rows:
+        raise Rejected(
+            f"the ApplicationUri {record.application_uri} belongs to {rows[0]['node']} on "
+            f"{rows[0]['url']}",
+            reason=Reason.PRODUCT_INSTANCE_URI_CONFLICT,
+            subject=record.application_uri,
+        )
+
+
+def forget(tx: Transaction, enrolment_id: int, *, cause: Cause) -> int:
+    """Drop the applications of a Device that retires; return how many there were."""
+    gone = tx.query(
+        "DELETE FROM applications WHERE enrolment_id = ? RETURNING application_uri",
+        (enrolment_id,),
+    )
+    for row in gone:
+        audit.append(tx, audit.Kind.APPLICATION, row["application_uri"], "forgotten", cause=cause)
+    return len(gone)
+
+
+def of(reader: Readable, enrolment_id: int) -> list[ApplicationRecord]:
+    """Return the applications of one Device, in the order they were found."""
+    rows = reader.query(
+        "SELECT * FROM applications WHERE enrolment_id = ? ORDER BY id", (enrolment_id,)
+    )
+    return [_record(row) for row in rows]
+
+
+def _record(row: sqlite3.Row) -> ApplicationRecord:
+    return ApplicationRecord(
+        node=row["node"],
+        application_uri=row["application_uri"],
+        product_uri=row["product_uri"],
+        application_type=row["application_type"],
+        name=row["name"],
+        is_confirmed=bool(row["confirmed"]),
+    )

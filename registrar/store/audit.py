@@ -1,0 +1,144 @@
+"""Who changed what, when and why: one entry a change, in the transaction of the change.
+
+Entries are numbered without gaps, and triggers refuse to change or delete one. If an entry
+cannot be written the change fails with it (threat model, ground rule 4).
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Final
+
+from registrar.store.moments import from_stored
+from registrar.store.transaction import Cause, Readable, Transaction
+
+MAX_PAGE: Final = 10_000
+"""Entries in one answer."""
+
+MAX_DETAIL: Final = 1_000
+"""Characters of a detail that are kept."""
+
+
+class Kind(StrEnum):
+    """What an entry is about."""
+
+    ENROLMENT = "enrolment"
+    ISSUANCE = "issuance"
+    BINDING = "binding"
+    APPLICATION = "application"
+    TICKET = "ticket"
+    TRUST = "trust"
+    CRL = "crl"
+    SOFTWARE = "software"
+    LEASE = "lease"
+    SITE = "site"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditEntry:
+    """One entry of the trail."""
+
+    sequence: int
+    """1, 2, 3, … without gaps."""
+
+    at: datetime
+    actor: str
+    kind: Kind
+    subject: str
+    """The number of an enrolment or issuance, else a URI, a digest or a name."""
+
+    event: str
+    before: str
+    """The state before, empty where there was none."""
+
+    after: str
+    reason: str
+    detail: str
+
+
+_INSERT: Final = (
+    "INSERT INTO audit (at, actor, kind, subject, event, state_before, state_after, reason, detail)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+)
+
+
+def append(
+    tx: Transaction,
+    kind: Kind,
+    subject: str | int,
+    event: str,
+    *,
+    cause: Cause,
+    before: str = "",
+    after: str = "",
+) -> None:
+    """Write the entry of a change that this transaction makes.
+
+    Args:
+        kind: what ``subject`` is.
+        subject: whom or what the change concerns.
+        event: what happened, a word.
+        cause: who, when, why.
+        before: the state the change left, if it changed one.
+        after: the state it led to.
+    """
+    tx.change(
+        _INSERT,
+        (
+            cause.stamp(),
+            cause.actor,
+            kind,
+            str(subject),
+            event,
+            before,
+            after,
+            cause.reason,
+            cause.detail[:MAX_DETAIL],
+        ),
+    )
+
+
+def entries(
+    reader: Readable, *, kind: Kind | None = None, subject: str | int | None = None, after: int = 0
+) -> list[AuditEntry]:
+    """Return at most ``MAX_PAGE`` entries, oldest first, that follow number ``after``.
+
+    Args:
+        kind: only about such subjects; None: all.
+        subject: only about this one; needs ``kind``.
+        after: the ``sequence`` of the last entry already seen.
+    """
+    if kind is None:
+        rows = reader.query(
+            "SELECT * FROM audit WHERE sequence > ? ORDER BY sequence LIMIT ?", (after, MAX_PAGE)
+        )
+    elif subject is None:
+        rows = reader.query(
+            "SELECT * FROM audit WHERE kind = ? AND sequence > ? ORDER BY sequence LIMIT ?",
+            (kind, after, MAX_PAGE),
+        )
+    else:
+        rows = reader.query(
+            "SELECT * FROM audit WHERE kind = ? AND subject = ? AND sequence > ?"
+            " ORDER BY sequence LIMIT ?",
+            (kind, str(subject), after, MAX_PAGE),
+        )
+    return [_entry(row) for row in rows]
+
+
+def _entry(row: sqlite3.Row) -> AuditEntry:
+    return AuditEntry(
+        sequence=row["sequence"],
+        at=from_stored(row["at"]),
+        actor=row["actor"],
+        kind=Kind(row["kind"]),
+        subject=row["subject"],
+        event=row["event"],
+        before=row["state_before"],
+        after=row["state_after"],
+        reason=row["reason"],
+        detail=row["detail"],
+    )

@@ -1,0 +1,287 @@
+"""One row a Device: where it stands on its way, what is known of it, who may write.
+
+Every arrow goes through ``core.enrolment.advance`` and has its audit entry in the same
+transaction. A ``Lease`` names the worker: only the newest fence of an enrolment may write.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final, TypedDict
+
+from registrar.core.enrolment import Event, State
+from registrar.core.enrolment import advance as next_state
+from registrar.core.ports import Lease
+from registrar.errors import Misuse
+from registrar.store import applications, audit, bindings, issuances
+from registrar.store.leases import check_idle, check_lease
+from registrar.store.moments import from_stored
+from registrar.store.transaction import Cause, Readable, Transaction, Value
+
+MAX_URL: Final = 2_048
+"""Characters of a URL that becomes an enrolment."""
+
+MAX_PAGE: Final = 100_000
+"""Rows in one answer."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EnrolmentRow:
+    """An enrolment as it is stored."""
+
+    id: int
+    url: str
+    state: State
+    reason: str
+    """A ``Reason`` code; empty in the ordinary course."""
+
+    detail: str
+    product_instance_uri: str
+    serial_number: str
+    manufacturer: str
+    model: str
+    software_revision: str
+    software_wanted: str
+    key_digest: str
+    """SHA-256 of the proven SubjectPublicKeyInfo, hexadecimal."""
+
+    identity_thumbprint: str
+    """SHA-256 of the selected DeviceIdentity Certificate, hexadecimal."""
+
+    ticket_digests: str
+    """Of the Tickets that decided, separated by blanks, the Device's own first."""
+
+    application_id: str
+    attempts: int
+    created: datetime
+    updated: datetime
+    lease_owner: str
+    lease_token: int
+
+
+class Columns(TypedDict, total=False):
+    """What an arrow may write beside the state; a missing key leaves its column alone."""
+
+    product_instance_uri: str
+    serial_number: str
+    manufacturer: str
+    model: str
+    software_revision: str
+    software_wanted: str
+    key_digest: str
+    identity_thumbprint: str
+    ticket_digests: str
+    application_id: str
+
+
+_WRITABLE: Final = frozenset(Columns.__annotations__)
+
+
+def discover(tx: Transaction, urls: Iterable[str], *, cause: Cause) -> list[EnrolmentRow]:
+    """Return the enrolments of ``urls`` in their order, making those that are new.
+
+    Raises:
+        Misuse: a URL is empty or longer than ``MAX_URL``; the caller checks first.
+    """
+    return [_discover(tx, url, cause) for url in urls]
+
+
+def _discover(tx: Transaction, url: str, cause: Cause) -> EnrolmentRow:
+    if not 0 < len(url) <= MAX_URL:
+        raise Misuse(f"a URL of {len(url)} characters is not 1 to {MAX_URL}")
+    found = find_by_url(tx, url)
+    if found is not None:
+        return found
+    stamp = cause.stamp()
+    number = tx.insert(
+        "INSERT INTO enrolments (url, state, created, updated) VALUES (?, ?, ?, ?)",
+        (url, State.DISCOVERED, stamp, stamp),
+    )
+    audit.append(
+        tx, audit.Kind.ENROLMENT, number, "discovered", cause=cause, after=State.DISCOVERED
+    )
+    return get(tx, number)
+
+
+def advance(
+    tx: Transaction,
+    lease: Lease,
+    event: Event,
+    *,
+    cause: Cause,
+    columns: Columns | None = None,
+) -> EnrolmentRow:
+    """Go one arrow, and keep what was learned on the way.
+
+    The reason and the detail of the enrolment become those of ``cause``.
+
+    Raises:
+        Unavailable: another worker took the enrolment over.
+        Misuse: ``event`` cannot happen in the state it is in.
+    """
+    state = State(check_lease(tx, lease))
+    return _advance(tx, lease.enrolment_id, state, event, cause, columns)
+
+
+def advance_idle(
+    tx: Transaction,
+    enrolment_id: int,
+    event: Event,
+    *,
+    cause: Cause,
+    columns: Columns | None = None,
+) -> EnrolmentRow:
+    """Do the same for an operator, where no worker is at it.
+
+    A Device that retires loses its name, its applications and its certificates with it.
+
+    Raises:
+        Unavailable: a worker holds the enrolment.
+        Misuse: ``event`` cannot happen in the state it is in.
+    """
+    state = State(check_idle(tx, enrolment_id, now=cause.now))
+    row = _advance(tx, enrolment_id, state, event, cause, columns)
+    if event is Event.RETIRED:
+        bindings.unbind(tx, enrolment_id, cause=cause)
+        applications.forget(tx, enrolment_id, cause=cause)
+        issuances.revoke_all(tx, enrolment_id, reason="cessationOfOperation", cause=cause)
+    return row
+
+
+def _advance(
+    tx: Transaction,
+    enrolment_id: int,
+    state: State,
+    event: Event,
+    cause: Cause,
+    columns: Columns | None,
+) -> EnrolmentRow:
+    after = next_state(state, event)
+    values: list[Value] = [after, cause.reason, cause.detail[: audit.MAX_DETAIL], cause.stamp()]
+    rows = tx.query(
+        f"UPDATE enrolments SET state = ?, reason = ?, detail = ?, updated = ?"  # noqa: S608
+        f"{_assignments(columns, values)} WHERE id = ? RETURNING *",
+        (*values, enrolment_id),
+    )
+    audit.append(
+        tx,
+        audit.Kind.ENROLMENT,
+        enrolment_id,
+        event,
+        cause=cause,
+        before=state,
+        after=after,
+    )
+    return _row(rows[0])
+
+
+def _assignments(columns: Columns | None, values: list[Value]) -> str:
+    """Return ``, a = ?, b = ?`` and append what stands for the marks; names are ours alone."""
+    if not columns:
+        return ""
+    unknown = columns.keys() - _WRITABLE
+    if unknown:
+        raise Misuse(f"no arrow writes {sorted(unknown)}")
+    names = sorted(columns)
+    values.extend(columns[name] for name in names)  # type: ignore[literal-required]
+    return "".join(f", {name} = ?" for name in names)
+
+
+def count_attempt(tx: Transaction, lease: Lease) -> int:
+    """Count one more attempt and return how many there were; no change of state, no entry."""
+    check_lease(tx, lease)
+    rows = tx.query(
+        "UPDATE enrolments SET attempts = attempts + 1 WHERE id = ? RETURNING attempts",
+        (lease.enrolment_id,),
+    )
+    attempts: int = rows[0]["attempts"]
+    return attempts
+
+
+def get(reader: Readable, enrolment_id: int) -> EnrolmentRow:
+    """Return one enrolment.
+
+    Raises:
+        Misuse: there is none of that number.
+    """
+    rows = reader.query("SELECT * FROM enrolments WHERE id = ?", (enrolment_id,))
+    if not rows:
+        raise Misuse(f"there is no enrolment {enrolment_id}")
+    return _row(rows[0])
+
+
+def find_by_url(reader: Readable, url: str) -> EnrolmentRow | None:
+    """Return the enrolment of ``url``, or None."""
+    rows = reader.query("SELECT * FROM enrolments WHERE url = ?", (url,))
+    return _row(rows[0]) if rows else None
+
+
+def find(reader: Readable, name: str) -> list[EnrolmentRow]:
+    """Return the enrolments whose URL, ProductInstanceUri or serial number is ``name``."""
+    rows = reader.query(
+        "SELECT * FROM enrolments WHERE url = ?1 OR product_instance_uri = ?1"
+        " OR serial_number = ?1 ORDER BY id",
+        (name,),
+    )
+    return [_row(row) for row in rows]
+
+
+def by_uri(reader: Readable, product_instance_uri: str) -> list[EnrolmentRow]:
+    """Return every enrolment that claims ``product_instance_uri``."""
+    if not product_instance_uri:
+        return []
+    rows = reader.query(
+        "SELECT * FROM enrolments WHERE product_instance_uri = ? AND product_instance_uri != ''"
+        " ORDER BY id",
+        (product_instance_uri,),
+    )
+    return [_row(row) for row in rows]
+
+
+def in_states(reader: Readable, states: Iterable[State], *, after: int = 0) -> list[EnrolmentRow]:
+    """Return at most ``MAX_PAGE`` enrolments that stand in ``states`` and follow id ``after``."""
+    wanted = sorted(states)
+    rows = reader.query(
+        f"SELECT * FROM enrolments WHERE state IN ({_marks(wanted)})"  # noqa: S608
+        " AND id > ? ORDER BY id LIMIT ?",
+        (*wanted, after, MAX_PAGE),
+    )
+    return [_row(row) for row in rows]
+
+
+def counts(reader: Readable) -> dict[State, int]:
+    """Return how many enrolments stand in each state that has any."""
+    rows = reader.query("SELECT state, count(*) AS number FROM enrolments GROUP BY state")
+    return {State(row["state"]): row["number"] for row in rows}
+
+
+def _marks(values: Sequence[object]) -> str:
+    return ", ".join("?" * len(values))
+
+
+def _row(row: sqlite3.Row) -> EnrolmentRow:
+    return EnrolmentRow(
+        id=row["id"],
+        url=row["url"],
+        state=State(row["state"]),
+        reason=row["reason"],
+        detail=row["detail"],
+        product_instance_uri=row["product_instance_uri"],
+        serial_number=row["serial_number"],
+        manufacturer=row["manufacturer"],
+        model=row["model"],
+        software_revision=row["software_revision"],
+        software_wanted=row["software_wanted"],
+        key_digest=row["key_digest"],
+        identity_thumbprint=row["identity_thumbprint"],
+        ticket_digests=row["ticket_digests"],
+        application_id=row["application_id"],
+        attempts=row["attempts"],
+        created=from_stored(row["created"]),
+        updated=from_stored(row["updated"]),
+        lease_owner=row["lease_owner"],
+        lease_token=row["lease_token"],
+    )

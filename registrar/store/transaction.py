@@ -1,0 +1,78 @@
+"""What the functions of this room work on: a view to read, a transaction to change."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from registrar.store.moments import to_stored
+
+Value = str | int | bytes | None
+"""What a column holds and a bound parameter may be."""
+
+
+class Readable(Protocol):
+    """Anything that can be asked: a ``Snapshot`` or a ``Transaction``."""
+
+    def query(self, sql: str, values: Sequence[Value] = ()) -> list[sqlite3.Row]:
+        """Run one SELECT and return all its rows."""
+        ...
+
+
+class Snapshot:
+    """Reads what is committed; each query sees one consistent state."""
+
+    __slots__ = ("_connection",)
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    def query(self, sql: str, values: Sequence[Value] = ()) -> list[sqlite3.Row]:
+        """Run one SELECT and return all its rows."""
+        return self._connection.execute(sql, values).fetchall()
+
+
+class Transaction:
+    """Reads and changes; everything done in it becomes durable together, or not at all."""
+
+    __slots__ = ("_connection",)
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    def query(self, sql: str, values: Sequence[Value] = ()) -> list[sqlite3.Row]:
+        """Run one SELECT (or a statement with RETURNING) and return all its rows."""
+        return self._connection.execute(sql, values).fetchall()
+
+    def change(self, sql: str, values: Sequence[Value] = ()) -> int:
+        """Run one INSERT, UPDATE or DELETE and return the number of rows it touched."""
+        return self._connection.execute(sql, values).rowcount
+
+    def insert(self, sql: str, values: Sequence[Value] = ()) -> int:
+        """Run one INSERT and return the rowid of the new row."""
+        row = self._connection.execute(sql, values).lastrowid
+        return row if row is not None else 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cause:
+    """Who changes something, when and why; stands in the audit entry of the change."""
+
+    actor: str
+    """The engine, a user of the command line, or the caller of a Method."""
+
+    now: datetime
+    """Timezone-aware."""
+
+    reason: str = ""
+    """A ``Reason`` code, empty for the ordinary course."""
+
+    detail: str = ""
+    """For people: the offending value and the limit it broke. Never a secret."""
+
+    def stamp(self) -> int:
+        """Return ``now`` as the database holds it."""
+        return to_stored(self.now)
