@@ -29,7 +29,7 @@ from registrar.app.settings import (
     RevocationSettings,
     Settings,
 )
-from registrar.errors import ConfigurationInvalid
+from registrar.errors import ConfigurationInvalid, FileInvalid
 
 FILE_NAME: Final = "config.toml"
 MAX_FILE_SIZE_BYTES: Final = 1 << 20
@@ -92,6 +92,21 @@ def load(path: Path) -> Settings:
         ) from error
     except UnicodeDecodeError as error:
         raise ConfigurationInvalid(f"byte {error.start} is not UTF-8", subject=str(path)) from error
+
+
+def save(directory: Path, settings: Settings) -> None:
+    """Write ``settings`` as the configuration of the site in ``directory``, in one step.
+
+    Raises:
+        FileInvalid: the file cannot be written.
+    """
+    path = directory / FILE_NAME
+    fresh = path.with_suffix(".new")
+    try:
+        fresh.write_text(render(settings), encoding="utf-8")
+        fresh.replace(path)
+    except OSError as error:
+        raise FileInvalid(f"cannot be written: {error.strerror}", subject=str(path)) from error
 
 
 def parse(text: str, *, subject: str = FILE_NAME) -> Settings:

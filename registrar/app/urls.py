@@ -10,9 +10,9 @@ from urllib.parse import urlsplit
 
 from registrar.app.files import read
 from registrar.errors import FileInvalid
+from registrar.store.enrolments import MAX_URL
 
 MAX_URL_FILE_SIZE_BYTES: Final = 64 << 20
-MAX_URL_LENGTH: Final = 4096
 MAX_URLS: Final = 1_000_000
 
 
@@ -41,8 +41,8 @@ def read_urls(arguments: Iterable[str]) -> tuple[list[str], list[str]]:
 
 def url_problem(url: str) -> str:
     """Return why ``url`` cannot be the endpoint of a device, or the empty string (T26)."""
-    if len(url) > MAX_URL_LENGTH:
-        return f"is longer than {MAX_URL_LENGTH} characters"
+    if len(url) > MAX_URL:
+        return f"is longer than {MAX_URL} characters"
     try:
         parts = urlsplit(url)
         port = parts.port

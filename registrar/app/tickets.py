@@ -1,0 +1,197 @@
+"""Importing Tickets: verified first, kept if believed, remembered with the reason if not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
+from pathlib import Path
+from typing import Final, TypeVar
+
+from registrar.app.causes import by_operator, now
+from registrar.app.files import Document, Unreadable, find_tickets
+from registrar.app.settings import Settings
+from registrar.core.verify import Route, TicketPolicy, TicketVerifier, ValidTicket
+from registrar.errors import Reason, TicketInvalid
+from registrar.store import inbox
+from registrar.store import tickets as stored
+from registrar.store import trust as stored_trust
+from registrar.store.store import Store
+from registrar.store.transaction import Cause, Transaction
+
+T = TypeVar("T")
+
+BATCH: Final = 256
+"""Tickets verified together and kept in one transaction; some 1.5 MB."""
+
+RECEIVED_COLUMNS: Final = ("source", "result", "kind", "uri", "reason", "detail")
+KEPT_COLUMNS: Final = (
+    "kind",
+    "uri",
+    "manufacturer",
+    "model",
+    "serial_number",
+    "software_revision",
+    "signer",
+)
+REFUSED_COLUMNS: Final = ("uri", "reason", "detail", "at")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Received:
+    """What became of one Ticket, or of a file that holds none."""
+
+    source: str
+    """The file and the place in it."""
+    uri: str = ""
+    """Whom it describes; of a refused Ticket whom it claims to describe."""
+    kind: str = ""
+    reason: Reason | None = None
+    """Why it was refused; None where it was not."""
+    detail: str = ""
+
+    @property
+    def is_valid(self) -> bool:
+        """Whether the Ticket is believed."""
+        return self.reason is None
+
+    def row(self) -> dict[str, str]:
+        """Return the values of ``RECEIVED_COLUMNS``."""
+        return {
+            "source": self.source,
+            "result": "valid" if self.is_valid else "refused",
+            "kind": self.kind,
+            "uri": self.uri,
+            "reason": str(self.reason or ""),
+            "detail": self.detail,
+        }
+
+
+def import_files(store: Store, settings: Settings, paths: Iterable[Path]) -> Iterator[Received]:
+    """Verify every Ticket in the files, keep the valid ones, and yield what became of each.
+
+    Args:
+        store: the site's.
+        settings: the site's; says what happens where revocation is unknown.
+        paths: files and folders, see ``app.files``.
+    """
+    for batch in _verified(store, settings, paths):
+        _keep(store, batch)
+        yield from (received for _, received, _ in batch)
+
+
+def verify_files(store: Store, settings: Settings, paths: Iterable[Path]) -> Iterator[Received]:
+    """Verify every Ticket in the files and yield what would become of each."""
+    for batch in _verified(store, settings, paths):
+        yield from (received for _, received, _ in batch)
+
+
+_Verified = tuple[Document | Unreadable, Received, ValidTicket | None]
+
+
+def ticket_policy(settings: Settings) -> TicketPolicy:
+    """Return what the owner allows beyond the strict reading."""
+    return TicketPolicy(
+        suppress_revocation_unknown=settings.revocation.accept_unknown_ticket_signers
+    )
+
+
+def _verified(store: Store, settings: Settings, paths: Iterable[Path]) -> Iterator[list[_Verified]]:
+    verifier = TicketVerifier(
+        stored_trust.ticket_authorities(store.reader), policy=ticket_policy(settings)
+    )
+    for found in _batches(find_tickets(paths), BATCH):
+        documents = [one for one in found if isinstance(one, Document)]
+        results = iter(
+            verifier.verify_all([one.text for one in documents], route=Route.OUT_OF_BAND, now=now())
+        )
+        yield [
+            _unreadable(one) if isinstance(one, Unreadable) else _judged(one, next(results))
+            for one in found
+        ]
+
+
+def _unreadable(found: Unreadable) -> _Verified:
+    received = Received(source=found.source, reason=Reason.FILE_INVALID, detail=found.problem)
+    return found, received, None
+
+
+def _judged(document: Document, result: ValidTicket | TicketInvalid) -> _Verified:
+    if isinstance(result, TicketInvalid):
+        received = Received(
+            source=document.source,
+            uri=result.claimed_uri,
+            reason=result.reason,
+            detail=str(result),
+        )
+        return document, received, None
+    received = Received(source=document.source, uri=result.uri, kind=result.ticket.type)
+    return document, received, result
+
+
+def _keep(store: Store, batch: Sequence[_Verified]) -> None:
+    cause = by_operator()
+
+    def change(tx: Transaction) -> None:
+        uris: set[str] = set()
+        for found, received, ticket in batch:
+            detail = f"from {received.source}"
+            if ticket is not None:
+                if stored.put(tx, ticket, cause=replace(cause, detail=detail)):
+                    uris.update(ticket.mentions)
+            elif isinstance(found, Document):
+                _remember(tx, found, received, cause)
+        for uri in sorted(uris) if len(uris) <= MAX_NEWS else [""][: len(uris)]:
+            inbox.append(tx, inbox.News.TICKETS, uri, now=cause.now)
+
+    store.write_sync(change)
+
+
+MAX_NEWS: Final = 16
+"""More new URIs than these are told to a running campaign as "many"."""
+
+
+def _remember(tx: Transaction, found: Document, received: Received, cause: Cause) -> None:
+    why = replace(
+        cause, reason=str(received.reason), detail=f"{received.source}: {received.detail}"
+    )
+    stored.remember_rejected(tx, uri=received.uri, document=found.text, cause=why)
+
+
+def kept_rows(store: Store) -> Iterator[dict[str, str]]:
+    """Yield the values of ``KEPT_COLUMNS`` of every Ticket of the site."""
+    after = 0
+    while True:
+        page, after = stored.page(store.reader, after=after)
+        if not page:
+            return
+        for one in page:
+            ticket = one.ticket
+            yield {
+                "kind": ticket.type,
+                "uri": one.uri,
+                "manufacturer": ticket.manufacturer_name,
+                "model": ticket.model_name,
+                "serial_number": ticket.serial_number,
+                "software_revision": ticket.software_revision,
+                "signer": one.signer_subject,
+            }
+
+
+def refused_rows(store: Store) -> Iterator[dict[str, str]]:
+    """Yield the values of ``REFUSED_COLUMNS`` of every Ticket that was refused."""
+    after = 0
+    while page := stored.rejected_page(store.reader, after=after):
+        after = page[-1].id
+        for one in page:
+            yield {
+                "uri": one.uri,
+                "reason": one.reason,
+                "detail": one.detail,
+                "at": one.at.isoformat(timespec="seconds"),
+            }
+
+
+def _batches(items: Iterator[T], size: int) -> Iterator[list[T]]:
+    while batch := list(islice(items, size)):
+        yield batch

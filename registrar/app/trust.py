@@ -1,0 +1,177 @@
+"""Changing whom a site trusts, from files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+from registrar.app.causes import by_operator
+from registrar.app.files import DerFile, Unreadable, find_der
+from registrar.core.certificate import Certificate
+from registrar.core.crl import Crl
+from registrar.core.trust import TrustListName
+from registrar.errors import FileInvalid, RegistrarError, Rejected
+from registrar.store import trust as stored
+from registrar.store.store import Store
+from registrar.store.transaction import Cause, Transaction
+from registrar.store.trust import EntryKind, Role, TrustEntry
+
+COLUMNS: Final = ("list", "role", "kind", "thumbprint", "subject", "ends")
+
+Change = Callable[[Transaction], object]
+
+MIN_THUMBPRINT_LENGTH: Final = 8
+"""Digits of a thumbprint that name an entry without mistaking it for another."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """A certificate or CRL of a list, or what was wrong with a file."""
+
+    name: TrustListName
+    role: Role = Role.TRUSTED
+    kind: EntryKind = EntryKind.CERTIFICATE
+    thumbprint: str = ""
+    """SHA-256, hexadecimal."""
+    subject: str = ""
+    """Of a CRL its issuer."""
+    ends: datetime | None = None
+    """notAfter, or nextUpdate of a CRL."""
+    source: str = ""
+    problem: str = ""
+    """Empty where there is none."""
+
+    def row(self) -> dict[str, str]:
+        """Return the values of ``COLUMNS``, the source and the problem."""
+        return {
+            "list": self.name,
+            "role": "" if self.problem else self.role,
+            "kind": "" if self.problem else self.kind,
+            "thumbprint": self.thumbprint,
+            "subject": self.subject,
+            "ends": self.ends.isoformat() if self.ends else "",
+            "source": self.source,
+            "problem": self.problem,
+        }
+
+
+def add(
+    store: Store, name: TrustListName, paths: Iterable[Path], *, as_issuer: bool = False
+) -> Iterator[Entry]:
+    """Put every certificate and CRL of the files into one list, and yield each.
+
+    What cannot be read is yielded with its problem and does not stop the others.
+
+    Args:
+        store: the site's.
+        name: which list.
+        paths: PEM and DER files, and folders of them.
+        as_issuer: certificates are for building chains only.
+    """
+    role = Role.ISSUER if as_issuer else Role.TRUSTED
+    for found in find_der(paths):
+        if isinstance(found, Unreadable):
+            yield Entry(name=name, source=found.source, problem=found.problem)
+            continue
+        try:
+            entry = _entry_of(name, role, found)
+            store.write_sync(_adding(entry, found.der, by_operator()))
+        except Rejected as error:
+            yield Entry(name=name, source=found.source, problem=str(error))
+            continue
+        yield entry
+
+
+def _adding(entry: Entry, der: bytes, cause: Cause) -> Change:
+    put = stored.add_crl if entry.kind is EntryKind.CRL else stored.add_certificate
+
+    def change(tx: Transaction) -> bool:
+        return put(tx, entry.name, der, role=entry.role, cause=cause)
+
+    return change
+
+
+def entries(store: Store) -> Iterator[Entry]:
+    """Yield the entries of all lists."""
+    for name in TrustListName:
+        for entry in stored.entries(store.reader, name):
+            yield _shown(entry)
+
+
+def find(store: Store, name: TrustListName, thumbprint: str) -> Entry:
+    """Return the one entry of a list whose thumbprint begins so.
+
+    Raises:
+        FileInvalid: there is none, or more than one.
+    """
+    wanted = thumbprint.lower().replace(":", "")
+    if len(wanted) < MIN_THUMBPRINT_LENGTH:
+        raise FileInvalid(
+            f"{len(wanted)} digits are fewer than {MIN_THUMBPRINT_LENGTH}", subject=thumbprint
+        )
+    found = [one for one in stored.entries(store.reader, name) if one.digest.startswith(wanted)]
+    if len(found) != 1:
+        raise FileInvalid(f"names {len(found)} entries of {name}, not one", subject=thumbprint)
+    return _shown(found[0])
+
+
+def remove(store: Store, entry: Entry) -> None:
+    """Take an entry off its list."""
+    cause = by_operator()
+
+    def change(tx: Transaction) -> None:
+        for one in stored.entries(tx, entry.name):
+            if one.digest == entry.thumbprint and one.role is entry.role:
+                stored.remove(tx, one, cause=cause)
+
+    store.write_sync(change)
+
+
+def _entry_of(name: TrustListName, role: Role, found: DerFile) -> Entry:
+    """Read what the file holds; DER does not say which of the two it is."""
+    entry = Entry(name=name, role=role, source=found.source)
+    if found.is_crl is None:
+        try:
+            return _with_certificate(entry, Certificate.from_der(found.der))
+        except RegistrarError:
+            return _with_crl(entry, _crl(found.der))
+    if found.is_crl:
+        return _with_crl(entry, Crl.from_der(found.der))
+    return _with_certificate(entry, Certificate.from_der(found.der))
+
+
+def _crl(der: bytes) -> Crl:
+    try:
+        return Crl.from_der(der)
+    except Rejected as error:
+        raise FileInvalid("is neither a certificate nor a CRL") from error
+
+
+def _with_certificate(entry: Entry, certificate: Certificate) -> Entry:
+    return replace(
+        entry,
+        kind=EntryKind.CERTIFICATE,
+        thumbprint=certificate.thumbprint,
+        subject=certificate.subject,
+        ends=certificate.not_after,
+    )
+
+
+def _with_crl(entry: Entry, crl: Crl) -> Entry:
+    return replace(
+        entry,
+        kind=EntryKind.CRL,
+        thumbprint=crl.thumbprint,
+        subject=crl.issuer,
+        ends=crl.next_update,
+    )
+
+
+def _shown(entry: TrustEntry) -> Entry:
+    shown = Entry(name=entry.name, role=entry.role)
+    if entry.kind is EntryKind.CRL:
+        return _with_crl(shown, Crl.from_der(entry.der))
+    return _with_certificate(shown, Certificate.from_der(entry.der))
