@@ -59,9 +59,7 @@ def encrypt(policy: SecurityPolicy, key: RSAPublicKey, plain: bytes) -> bytes:
     """Encrypt ``plain``, block by block; all blocks but the last are filled."""
     size = plain_block_size(policy, key.key_size)
     scheme = _ENCRYPTIONS[policy.asymmetric_encryption]
-    return b"".join(
-        key.encrypt(plain[at : at + size], scheme) for at in range(0, len(plain), size)
-    )
+    return b"".join(key.encrypt(plain[at : at + size], scheme) for at in range(0, len(plain), size))
 
 
 def decrypt(policy: SecurityPolicy, key: RSAPrivateKey, cipher: bytes) -> tuple[bytes, bool]:

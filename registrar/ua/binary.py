@@ -30,7 +30,8 @@ _NUMERIC = struct.Struct("<BHI")
 
 NULL_LENGTH = b"\xff\xff\xff\xff"
 EPOCH = datetime(1601, 1, 1, tzinfo=UTC)
-_NAIVE_EPOCH = datetime(1601, 1, 1)  # noqa: DTZ001 - asyncua takes naive times as UTC
+_NAIVE_EPOCH = datetime(1601, 1, 1)
+"""asyncua takes a time without a zone as UTC."""
 END_OF_TIME = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
 _MAX_TICKS = int((END_OF_TIME - EPOCH).total_seconds()) * 10_000_000
 _MAX_INT64 = 2**63 - 1
@@ -151,8 +152,8 @@ def from_datetime(value: datetime | None) -> int:
 
 def to_status(value: int) -> ua.StatusCode:
     """Return the StatusCode with ``value``."""
-    status: ua.StatusCode = _new(ua.StatusCode)
-    status.value = value
+    status = _new(ua.StatusCode)
+    status.value = value  # type: ignore[assignment]
     return status
 
 
@@ -200,8 +201,9 @@ def encode_guid(out: bytearray, value: UUID) -> None:
 
 def decode_xml_element(data: bytes, at: int, budget: Budget) -> tuple[ua.XmlElement, int]:
     """Decode an XmlElement; its text is never parsed."""
-    value, at = decode_string(data, at, budget)
-    return ua.XmlElement(value), at
+    element: Any = _new(ua.XmlElement)
+    element.Value, at = decode_string(data, at, budget)
+    return element, at
 
 
 def encode_xml_element(out: bytearray, value: ua.XmlElement | str | None) -> None:
@@ -213,7 +215,7 @@ def decode_qualified_name(data: bytes, at: int, budget: Budget) -> tuple[ua.Qual
     """Decode a QualifiedName."""
     (namespace,) = UINT16.unpack_from(data, at)
     text, at = decode_string(data, at + 2, budget)
-    name: ua.QualifiedName = _new(ua.QualifiedName)
+    name: Any = _new(ua.QualifiedName)
     name.NamespaceIndex = namespace
     name.Name = text
     return name, at
@@ -234,7 +236,7 @@ def decode_localized_text(data: bytes, at: int, budget: Budget) -> tuple[ua.Loca
     at += 1
     if mask > 3:
         raise DecodingError(f"LocalizedText with mask {mask:#x}")
-    text: ua.LocalizedText = _new(ua.LocalizedText)
+    text: Any = _new(ua.LocalizedText)
     text.Encoding = 0
     text.Locale = text.Text = None
     if mask & 1:
@@ -262,14 +264,14 @@ def encode_localized_text(out: bytearray, value: ua.LocalizedText | None) -> Non
 
 def decode_node_id(data: bytes, at: int, budget: Budget) -> tuple[ua.NodeId, int]:
     """Decode a NodeId."""
-    node_id: ua.NodeId = _new(ua.NodeId)
+    node_id: Any = _new(ua.NodeId)
     return node_id, _decode_node_id(data, at, data[at], node_id)
 
 
 def decode_expanded_node_id(data: bytes, at: int, budget: Budget) -> tuple[ua.ExpandedNodeId, int]:
     """Decode an ExpandedNodeId."""
     encoding = data[at]
-    node_id: ua.ExpandedNodeId = _new(ua.ExpandedNodeId)
+    node_id: Any = _new(ua.ExpandedNodeId)
     node_id.NamespaceUri = None
     node_id.ServerIndex = 0
     at = _decode_node_id(data, at, encoding & 0x3F, node_id)
@@ -281,7 +283,7 @@ def decode_expanded_node_id(data: bytes, at: int, budget: Budget) -> tuple[ua.Ex
     return node_id, at
 
 
-def _decode_node_id(data: bytes, at: int, encoding: int, node_id: ua.NodeId) -> int:
+def _decode_node_id(data: bytes, at: int, encoding: int, node_id: Any) -> int:
     """Fill ``node_id``; setting the slots costs a tenth of asyncua's constructor."""
     if encoding == 1:
         node_id.NamespaceIndex, node_id.Identifier = _BYTE_UINT16.unpack_from(data, at + 1)
@@ -365,8 +367,8 @@ def decode_diagnostic_info(data: bytes, at: int, budget: Budget) -> tuple[ua.Dia
     return _decode_diagnostic_info(data, at, budget, MAX_DIAGNOSTIC_DEPTH)
 
 
-def _no_diagnostic_info() -> ua.DiagnosticInfo:
-    info: ua.DiagnosticInfo = _new(ua.DiagnosticInfo)
+def _no_diagnostic_info() -> Any:
+    info: Any = _new(ua.DiagnosticInfo)
     info.Encoding = 0
     info.SymbolicId = info.NamespaceURI = info.Locale = info.LocalizedText = None
     info.AdditionalInfo = info.InnerStatusCode = info.InnerDiagnosticInfo = None
@@ -382,7 +384,7 @@ def _decode_diagnostic_info(
     at += 1
     if mask > 0x7F:
         raise DecodingError(f"DiagnosticInfo with mask {mask:#x}")
-    info = _no_diagnostic_info()
+    info: Any = _no_diagnostic_info()
     for bit, name in _DIAGNOSTIC_INDEXES:
         if mask & bit:
             (value,) = INT32.unpack_from(data, at)
@@ -406,7 +408,7 @@ _DIAGNOSTIC_INDEXES = (
 )
 
 
-def encode_diagnostic_info(out: bytearray, value: ua.DiagnosticInfo | None) -> None:
+def encode_diagnostic_info(out: bytearray, value: Any) -> None:
     """Append a DiagnosticInfo."""
     position = len(out)
     out.append(0)

@@ -25,7 +25,7 @@ def split_chain(blob: bytes) -> tuple[bytes, ...]:
     Raises:
         SecurityChecksFailed: not DER, cut off, or more than ``MAX_CHAIN_LENGTH``.
     """
-    certificates = []
+    certificates: list[bytes] = []
     at = 0
     while at < len(blob):
         if len(certificates) == MAX_CHAIN_LENGTH:

@@ -71,7 +71,8 @@ def encode_message(message: Any) -> bytes:
     Raises:
         Misuse: not a message of ``MESSAGES``, or a field holds what its type cannot.
     """
-    prefix, encode = _message_encoder(type(message))
+    kind: type = type(message)
+    prefix, encode = _message_encoder(kind)
     return _encoded(encode, message, prefix)
 
 

@@ -11,6 +11,9 @@ from registrar.errors import Misuse
 MIN_BUFFER_SIZE = 8192
 """Bytes; no peer may offer less (OPC 10000-6 §7.1.2.3)."""
 
+MAX_BUFFER_SIZE = 1 << 20
+"""Bytes of the longest chunk an operator may allow."""
+
 MAX_OPEN_SIZE = 8192
 """Bytes of an OPN chunk (threat-model 5.2)."""
 
@@ -52,8 +55,8 @@ MIN_NONCE_SIZE = 32
 
 CHANNEL_BOUNDS: Mapping[str, tuple[float, float]] = MappingProxyType(
     {
-        "receive_buffer_size": (MIN_BUFFER_SIZE, 1 << 20),
-        "send_buffer_size": (MIN_BUFFER_SIZE, 1 << 20),
+        "receive_buffer_size": (MIN_BUFFER_SIZE, MAX_BUFFER_SIZE),
+        "send_buffer_size": (MIN_BUFFER_SIZE, MAX_BUFFER_SIZE),
         "max_message_size": (MIN_BUFFER_SIZE, 1 << 28),
         "max_chunk_count": (1, 1 << 15),
         "max_partial_messages": (1, 256),

@@ -1,7 +1,7 @@
 """SequenceNumbers of one direction of a SecureChannel (OPC 10000-6 §6.7.2.4).
 
-    legacy (None, RSA)    any first value, +1; wraps only above 4 294 966 271, to below 1024
-    otherwise (ECC)       0, +1, …, 4 294 967 295, 0
+legacy (None, RSA)    any first value, +1; wraps only above 4 294 966 271, to below 1024
+otherwise (ECC)       0, +1, …, 4 294 967 295, 0
 """
 
 from __future__ import annotations

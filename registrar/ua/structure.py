@@ -83,13 +83,11 @@ _NUMBERS: Mapping[str, _Kind] = MappingProxyType(
 )
 
 
-@functools.cache
 def encoder_of(cls: type) -> Encoder:
     """Return the function that appends an instance of ``cls``."""
     return _compile(cls)[0]
 
 
-@functools.cache
 def decoder_of(cls: type) -> Decoder:
     """Return the function that decodes an instance of ``cls``."""
     return _compile(cls)[1]
@@ -146,9 +144,7 @@ def _decoder_or_none(cls: type) -> Decoder | None:
 def _fields_of(cls: type) -> tuple[_Field, ...]:
     """Return the fields of ``cls`` in the order of the wire, without a message's TypeId."""
     return tuple(
-        _field_of(field.name, field.type, cls)
-        for field in fields(cls)
-        if field.name != "TypeId"
+        _field_of(field.name, field.type, cls) for field in fields(cls) if field.name != "TypeId"
     )
 
 

@@ -92,7 +92,13 @@ class PlainChunks:
         return chunk_size - _HEADER_SIZE - _SEQUENCE_SIZE
 
     def seal(
-        self, kind: bytes, channel_id: int, token_id: int, sequence: int, request_id: int, body: bytes
+        self,
+        kind: bytes,
+        channel_id: int,
+        token_id: int,
+        sequence: int,
+        request_id: int,
+        body: bytes,
     ) -> bytes:
         """Return the chunk."""
         size = _HEADER_SIZE + _SEQUENCE_SIZE + len(body)
@@ -117,7 +123,13 @@ class SignedChunks:
         return chunk_size - _HEADER_SIZE - _SEQUENCE_SIZE - self._size
 
     def seal(
-        self, kind: bytes, channel_id: int, token_id: int, sequence: int, request_id: int, body: bytes
+        self,
+        kind: bytes,
+        channel_id: int,
+        token_id: int,
+        sequence: int,
+        request_id: int,
+        body: bytes,
     ) -> bytes:
         """Return the signed chunk."""
         size = _HEADER_SIZE + _SEQUENCE_SIZE + len(body) + self._size
@@ -165,7 +177,13 @@ class EncryptedChunks:
         return region - _SEQUENCE_SIZE - 1 - self._size
 
     def seal(
-        self, kind: bytes, channel_id: int, token_id: int, sequence: int, request_id: int, body: bytes
+        self,
+        kind: bytes,
+        channel_id: int,
+        token_id: int,
+        sequence: int,
+        request_id: int,
+        body: bytes,
     ) -> bytes:
         """Return the signed and encrypted chunk."""
         region = _SEQUENCE_SIZE + len(body) + 1 + self._size
@@ -177,9 +195,7 @@ class EncryptedChunks:
         mac.update(data)
         first = int.from_bytes(data[_HEADER_SIZE : _HEADER_SIZE + BLOCK_SIZE], "big") ^ self._mask
         cipher = self._encrypt.update(
-            first.to_bytes(BLOCK_SIZE, "big")
-            + data[_HEADER_SIZE + BLOCK_SIZE :]
-            + mac.finalize()
+            first.to_bytes(BLOCK_SIZE, "big") + data[_HEADER_SIZE + BLOCK_SIZE :] + mac.finalize()
         )
         self._mask = self._iv ^ int.from_bytes(cipher[-BLOCK_SIZE:], "big")
         return data[:_HEADER_SIZE] + cipher

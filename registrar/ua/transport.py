@@ -1,9 +1,9 @@
 """HEL, ACK, ERR and RHE: what is said before and beside a SecureChannel (OPC 10000-6 §7.1.2).
 
-    client                        server
-      HEL  ───────────────────────▶
-           ◀───────────────────────  ACK      or ERR, and the socket closes
-      OPN  ───────────────────────▶
+client                        server
+  HEL  ───────────────────────▶
+       ◀───────────────────────  ACK      or ERR, and the socket closes
+  OPN  ───────────────────────▶
 """
 
 from __future__ import annotations

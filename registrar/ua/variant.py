@@ -26,15 +26,20 @@ _DIMENSIONS = 0x40
 _TYPES = 0x3F
 _new = object.__new__
 
+NO_OBJECT = ua.ExtensionObject()
+"""The null ExtensionObject; it is immutable."""
+
 
 def decode_extension_object(data: bytes, at: int, budget: Budget) -> tuple[Any, int]:
     """Decode an ExtensionObject; a null one is an empty ``ua.ExtensionObject``."""
+    if data[at : at + 3] == b"\0\0\0":
+        return NO_OBJECT, at + 3
     type_id, at = binary.decode_node_id(data, at, budget)
     encoding = data[at]
     at += 1
     if encoding > 2:
         raise DecodingError(f"ExtensionObject with encoding {encoding}")
-    body: bytes | None = None
+    body: Any = None
     if encoding:
         body, at = binary.decode_byte_string(data, at, budget)
     if encoding == 1 and body is not None and type_id.NamespaceIndex == 0:
@@ -47,7 +52,7 @@ def decode_extension_object(data: bytes, at: int, budget: Budget) -> tuple[Any, 
             budget.depth += 1
             return value, at
     if type_id.is_null():
-        return ua.ExtensionObject(), at
+        return NO_OBJECT, at
     return ua.ExtensionObject(TypeId=type_id, Body=body), at
 
 
@@ -74,7 +79,7 @@ def decode_variant(data: bytes, at: int, budget: Budget) -> tuple[ua.Variant, in
     """Decode a Variant; Dimensions must fit the length of its array."""
     encoding = data[at]
     at += 1
-    variant: ua.Variant = _new(ua.Variant)
+    variant: Any = _new(ua.Variant)
     kind = encoding & _TYPES
     variant.VariantType = _VARIANT_TYPES[kind] if kind < len(_VARIANT_TYPES) else _unknown(kind)
     variant.Dimensions = None
@@ -184,7 +189,7 @@ def decode_data_value(data: bytes, at: int, budget: Budget) -> tuple[ua.DataValu
     at += 1
     if mask > 0x3F:
         raise DecodingError(f"DataValue with mask {mask:#x}")
-    value: ua.DataValue = _new(ua.DataValue)
+    value: Any = _new(ua.DataValue)
     value.Encoding = 0
     value.SourceTimestamp = value.ServerTimestamp = None
     value.SourcePicoseconds = value.ServerPicoseconds = None
