@@ -1,0 +1,113 @@
+"""Certificate revocation lists: what is read, and what is refused because it answers too little."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from datetime import timedelta
+
+import pytest
+from cryptography import x509
+from hypothesis import given
+from hypothesis import strategies as st
+
+from registrar.core.crl import MAX_CRL_BYTES, Crl, is_crl_of
+from registrar.errors import CertificateRejected
+from registrar.status import StatusCode
+from tests.core.building import NOW, ec_key, root, rsa_key, usage
+
+
+def test_a_crl_says_who_is_revoked() -> None:
+    ca = root()
+    one, two = ca.issue("one").certificate, ca.issue("two").certificate
+    crl = ca.crl(one, number=7)
+
+    assert crl.revoked(one.serial_number)
+    assert not crl.revoked(two.serial_number)
+    assert crl.number == 7
+    assert crl.issuer_bytes == ca.certificate.subject_bytes
+    assert crl.issuer == "CN=root"
+    assert "number 7" in repr(crl)
+    assert Crl.from_der(crl.der) == crl
+    assert crl != ca.crl(two)
+
+
+def test_freshness_ends_with_next_update() -> None:
+    crl = root().crl(this_update=NOW, next_update=NOW + timedelta(days=1))
+
+    assert crl.is_fresh(NOW)
+    assert crl.is_fresh(NOW + timedelta(days=1))
+    assert not crl.is_fresh(NOW - timedelta(seconds=1))
+    assert not crl.is_fresh(NOW + timedelta(days=1, seconds=1))
+
+
+@pytest.mark.parametrize("bits", [None, 2048])
+def test_only_the_issuers_key_signs(bits: int | None) -> None:
+    ca = root(key=rsa_key(bits) if bits else None)
+
+    assert is_crl_of(ca.crl(), ca.certificate)
+    assert not is_crl_of(ca.crl(key=ec_key()), ca.certificate)
+    assert not is_crl_of(root("another").crl(key=ca.key), ca.certificate)
+
+
+def test_a_ca_without_crl_sign_has_no_crls() -> None:
+    ca = root(key_usage=usage("key_cert_sign"))
+
+    assert not is_crl_of(ca.crl(), ca.certificate)
+
+
+@pytest.mark.parametrize(
+    "extension",
+    [
+        x509.DeltaCRLIndicator(1),
+        x509.IssuingDistributionPoint(
+            full_name=None,
+            relative_name=None,
+            only_contains_user_certs=False,
+            only_contains_ca_certs=False,
+            only_some_reasons=None,
+            indirect_crl=True,
+            only_contains_attribute_certs=False,
+        ),
+    ],
+    ids=["delta", "indirect"],
+)
+def test_a_list_that_is_not_complete_and_direct_is_refused(extension: x509.ExtensionType) -> None:
+    with pytest.raises(CertificateRejected, match="critical CRL extension"):
+        root().crl(extensions=[(extension, True)])
+
+
+def test_a_broken_crl_is_refused() -> None:
+    der = root().crl().der
+    other = der.replace(
+        bytes.fromhex("06082a8648ce3d040302"), bytes.fromhex("06082a8648ce3d040303"), 1
+    )
+
+    for broken in (der[:-1], der + b"\0", b"", b"\x30\x00", other):
+        with pytest.raises(CertificateRejected) as caught:
+            Crl.from_der(broken)
+        assert caught.value.status is StatusCode.BadCertificateInvalid
+
+
+def test_the_size_of_a_crl_is_limited() -> None:
+    with pytest.raises(CertificateRejected, match="exceeds"):
+        Crl.from_der(bytes(MAX_CRL_BYTES + 1))
+    with pytest.raises(CertificateRejected, match="tag"):
+        Crl.from_der(bytes(MAX_CRL_BYTES))
+
+
+_CA = root()
+_VALID = _CA.crl(_CA.certificate).der
+
+
+@given(at=st.integers(0, len(_VALID) - 1), value=st.integers(0, 255))
+def test_a_changed_byte_raises_only_certificate_rejected(at: int, value: int) -> None:
+    changed = _VALID[:at] + bytes([value]) + _VALID[at + 1 :]
+    with suppress(CertificateRejected):
+        crl = Crl.from_der(changed)
+        assert is_crl_of(crl, _CA.certificate) is (changed == _VALID)
+
+
+@given(data=st.binary(max_size=200))
+def test_arbitrary_bytes_raise_only_certificate_rejected(data: bytes) -> None:
+    with suppress(CertificateRejected):
+        Crl.from_der(data)

@@ -1,0 +1,57 @@
+"""Trust lists: look-ups, and the version of a list."""
+
+from __future__ import annotations
+
+import pytest
+
+from registrar.core.trust import TrustList
+from registrar.errors import CertificateRejected
+from tests.core.building import make, root, trusting
+
+
+def test_trusted_and_issuer_certificates_differ() -> None:
+    trusted, helper, stranger = root("a"), root("b"), root("c")
+    trust = trusting(trusted, issuers=[helper])
+
+    assert trust.trusts(trusted.certificate)
+    assert not trust.trusts(helper.certificate)
+    assert trust.holds(helper.certificate)
+    assert not trust.holds(stranger.certificate)
+
+
+def test_certificates_and_crls_are_found_by_name() -> None:
+    first, second, other = root("ca"), root("ca"), root("other")
+    crl = first.crl()
+    trust = TrustList(
+        trusted_certificates=(first.certificate, other.certificate),
+        issuer_certificates=(second.certificate, first.certificate),
+        issuer_crls=(crl, other.crl()),
+    )
+
+    assert trust.named(first.certificate.subject_bytes) == (
+        first.certificate,
+        second.certificate,
+    )
+    assert trust.named(b"nobody") == ()
+    assert trust.crls_of(first.certificate.subject_bytes) == (crl,)
+
+
+def test_the_digest_is_of_the_content_and_not_of_its_order() -> None:
+    one, two = root("a").certificate, root("b").certificate
+    plain = TrustList(trusted_certificates=(one, two))
+
+    assert plain.digest == TrustList(trusted_certificates=(two, one, one)).digest
+    assert plain.digest != TrustList(trusted_certificates=(one,)).digest
+    assert plain.digest != TrustList(issuer_certificates=(one, two)).digest
+    assert plain.digest != TrustList(trusted_certificates=(one,), issuer_certificates=(two,)).digest
+
+
+def test_a_list_is_read_from_der() -> None:
+    ca = root()
+    crl = ca.crl()
+
+    trust = TrustList.from_der(trusted_certificates=[ca.der], trusted_crls=[crl.der])
+
+    assert trust == TrustList(trusted_certificates=(ca.certificate,), trusted_crls=(crl,))
+    with pytest.raises(CertificateRejected):
+        TrustList.from_der(issuer_certificates=[make("leaf").der[:-1]])
