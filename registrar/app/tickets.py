@@ -133,22 +133,17 @@ def _keep(store: Store, batch: Sequence[_Verified]) -> None:
     cause = by_operator()
 
     def change(tx: Transaction) -> None:
-        uris: set[str] = set()
+        is_new = False
         for found, received, ticket in batch:
             detail = f"from {received.source}"
             if ticket is not None:
-                if stored.put(tx, ticket, cause=replace(cause, detail=detail)):
-                    uris.update(ticket.mentions)
+                is_new |= stored.put(tx, ticket, cause=replace(cause, detail=detail))
             elif isinstance(found, Document):
                 _remember(tx, found, received, cause)
-        for uri in sorted(uris) if len(uris) <= MAX_NEWS else [""][: len(uris)]:
-            inbox.append(tx, inbox.News.TICKETS, uri, now=cause.now)
+        if is_new:
+            inbox.append(tx, inbox.News.TICKETS, "", now=cause.now)
 
     store.write_sync(change)
-
-
-MAX_NEWS: Final = 16
-"""More new URIs than these are told to a running campaign as "many"."""
 
 
 def _remember(tx: Transaction, found: Document, received: Received, cause: Cause) -> None:
