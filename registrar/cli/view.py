@@ -104,8 +104,10 @@ class CampaignView:
         of = f" of {self._total}" if self._total is not None else ""
         ended = sum(counts[state] for state in ENDED)
         rate = Text(f"{ended}{of} ended in {elapsed:.1f} s, {ended / elapsed:.0f} a second")
-        bar = ProgressBar(total=self._total, completed=ended, width=50, pulse=self._total is None)
+        bar = ProgressBar(total=self._total, completed=ended, width=30, pulse=self._total is None)
+        head = Table.grid(padding=(0, 2))
+        head.add_row(bar, rate)
         refusals = [
             Text(f"{printable(url)}  {reason}", "red dim") for url, reason in self._refusals
         ]
-        return Group(bar, rate, table, *refusals)
+        return Group(head, table, *refusals)
