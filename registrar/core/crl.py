@@ -17,7 +17,7 @@ from cryptography.x509.oid import SignatureAlgorithmOID
 
 from registrar.core import der as asn1
 from registrar.core.certificate import Certificate
-from registrar.core.signatures import key_signed
+from registrar.core.signatures import signed_with
 from registrar.errors import CertificateRejected, DecodingError
 
 MAX_CRL_BYTES = 4 * 1024 * 1024
@@ -120,7 +120,11 @@ def is_crl_of(crl: Crl, issuer: Certificate) -> bool:
     is_pss = parsed.signature_algorithm_oid == SignatureAlgorithmOID.RSASSA_PSS
     if is_pss != isinstance(parameters, padding.PSS):
         return False
-    return key_signed(issuer, parsed.signature, parsed.tbs_certlist_bytes, digest, parameters)
+    try:
+        key = issuer.public_key
+    except CertificateRejected:
+        return False
+    return signed_with(key, parsed.signature, parsed.tbs_certlist_bytes, digest, parameters)
 
 
 @lru_cache(maxsize=_PARSED)

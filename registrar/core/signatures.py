@@ -196,24 +196,27 @@ def is_issued_by(certificate: Certificate, issuer: Certificate) -> bool:
     is_pss = parsed.signature_algorithm_oid == SignatureAlgorithmOID.RSASSA_PSS
     if is_pss != isinstance(parameters, padding.PSS):
         return False
-    return key_signed(issuer, certificate.signature, certificate.tbs_bytes, digest, parameters)
+    try:
+        key = issuer.public_key
+    except CertificateRejected:
+        return False
+    return signed_with(key, certificate.signature, certificate.tbs_bytes, digest, parameters)
 
 
-def key_signed(
-    issuer: Certificate,
+def signed_with(
+    key: object,
     signature: bytes,
     message: bytes,
     digest: hashes.HashAlgorithm | None,
     parameters: object,
 ) -> bool:
-    """Tell whether the key of ``issuer`` made ``signature`` as X.509 encodes signatures.
+    """Tell whether ``key`` made ``signature`` as X.509 encodes signatures.
 
     Args:
         digest: the hash; ``None`` for the Edwards curves, which have their own.
         parameters: the padding that the signature algorithm names, for RSA keys.
     """
     try:
-        key = issuer.public_key
         if isinstance(key, ed25519.Ed25519PublicKey | ed448.Ed448PublicKey):
             if digest is not None:
                 return False
@@ -226,6 +229,6 @@ def key_signed(
             key.verify(signature, message, parameters, digest)
         else:
             return False
-    except (InvalidSignature, ValueError, TypeError, UnsupportedAlgorithm, CertificateRejected):
+    except (InvalidSignature, ValueError, TypeError, UnsupportedAlgorithm):
         return False
     return True

@@ -133,7 +133,7 @@ def make(
     pointer: bool = False,
     not_before: datetime = NOW - YEAR,
     not_after: datetime = NOW + YEAR,
-    digest: hashes.HashAlgorithm | None = None,
+    digest: hashes.SHA256 | hashes.SHA384 | None = None,
     rsa_padding: padding.PSS | None = None,
     signing_key: PrivateKey | None = None,
     ski: bool = True,

@@ -44,7 +44,7 @@ def test_fields_are_those_of_the_certificate() -> None:
     assert leaf.dns_names == ("device.local",)
     assert leaf.ip_addresses == (ip_address("127.0.0.2"),)
     assert leaf.aki == ca.certificate.ski
-    assert leaf.extended_key_usage == {"1.3.6.1.5.5.7.3.1"}
+    assert leaf.extended_key_usage == frozenset({"1.3.6.1.5.5.7.3.1"})
     assert leaf.has_revocation_pointer
     assert not ca.certificate.has_revocation_pointer
     assert not leaf.is_ca

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from ipaddress import ip_address
+from typing import Any
 
 import pytest
 from cryptography import x509
@@ -381,7 +382,7 @@ _DAY = timedelta(days=1)
 def test_validity_periods_are_checked(
     where: str, times: tuple[int, int], status: StatusCode, check: Check
 ) -> None:
-    period = {"not_before": NOW + times[0] * _DAY, "not_after": NOW + times[1] * _DAY}
+    period: dict[str, Any] = {"not_before": NOW + times[0] * _DAY, "not_after": NOW + times[1] * _DAY}
     ca = root(**(period if where == "root" else {}))
     leaf = ca.issue("leaf", **(period if where == "leaf" else {}))
     others = frozenset(Check) - {check}
@@ -452,7 +453,7 @@ def test_the_application_uri_is_any_of_the_uris_and_exactly() -> None:
         ({"is_ca": True, "key_usage": usage("digital_signature")}, Purpose.USER),
     ],
 )
-def test_a_certificate_serves_only_its_purpose(more: dict[str, object], purpose: Purpose) -> None:
+def test_a_certificate_serves_only_its_purpose(more: dict[str, Any], purpose: Purpose) -> None:
     ca = root()
     leaf = ca.issue("leaf", **more)
 
@@ -473,7 +474,7 @@ def test_a_certificate_serves_only_its_purpose(more: dict[str, object], purpose:
         ({"key_usage": usage("content_commitment")}, Purpose.TICKET_SIGNER),
     ],
 )
-def test_usual_usages_pass(more: dict[str, object], purpose: Purpose) -> None:
+def test_usual_usages_pass(more: dict[str, Any], purpose: Purpose) -> None:
     ca = root()
 
     found = validate(ca.issue("leaf", **more), trusting(ca), replace(PLAIN, purpose=purpose))
@@ -621,7 +622,7 @@ def test_a_root_is_not_asked_for_a_crl() -> None:
 def test_the_earliest_step_names_the_error() -> None:
     """Everything is wrong; each cure reveals the next step of Part 4, in its order."""
     ca = root()
-    wrong: dict[str, object] = {
+    wrong: dict[str, Any] = {
         "digest": hashes.SHA384(),
         "key": ec_key(ec.SECP224R1()),
         "not_after": NOW - _DAY,
@@ -630,7 +631,7 @@ def test_the_earliest_step_names_the_error() -> None:
     options = replace(STRICT, host="h", application_uri="urn:a")
     seen: list[StatusCode] = []
 
-    def step(trust: TrustList, changed: ValidationOptions, **cured: object) -> None:
+    def step(trust: TrustList, changed: ValidationOptions, **cured: Any) -> None:
         wrong.update(cured)
         seen.append(refusal(ca.issue("leaf", **wrong), trust, changed))
 
