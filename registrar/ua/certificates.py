@@ -67,7 +67,7 @@ def public_key_of(certificate: bytes, policy: SecurityPolicy) -> RSAPublicKey:
             f"the certificate holds {type(key).__name__}, {policy.name} needs RSA",
             status=StatusCode.BadCertificatePolicyCheckFailed,
         )
-    if not policy.min_key_bits <= key.key_size <= policy.max_key_bits:
+    if not policy.allows_key(key.key_size):
         raise SecurityChecksFailed(
             f"an RSA key of {key.key_size} bits, {policy.name} allows"
             f" {policy.min_key_bits} to {policy.max_key_bits}",

@@ -32,16 +32,7 @@ def check_security(
         return
     if identity is None:
         raise Misuse(f"the policy {policy.name} needs an identity")
-    check_own_key(policy, identity)
-
-
-def check_own_key(policy: SecurityPolicy, identity: ApplicationIdentity) -> None:
-    """Check that ``policy`` allows our key.
-
-    Raises:
-        Misuse: it does not.
-    """
-    if not policy.min_key_bits <= identity.key_bits <= policy.max_key_bits:
+    if not policy.allows_key(identity.key_bits):
         raise Misuse(f"our key has {identity.key_bits} bits, {policy.name} does not allow that")
 
 

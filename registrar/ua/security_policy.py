@@ -103,6 +103,10 @@ class SecurityPolicy:
         """Whether it secures nothing."""
         return self.asymmetric_signature is AsymmetricSignature.NONE
 
+    def allows_key(self, bits: int) -> bool:
+        """Tell whether an RSA key of this length may be used, by either side."""
+        return self.min_key_bits <= bits <= self.max_key_bits
+
     @property
     def asymmetric_overhead(self) -> int:
         """Bytes of an RSA block that its padding takes."""

@@ -34,7 +34,7 @@ from registrar.ua.limits import (
     MAX_OPEN_SIZE,
     ChannelLimits,
 )
-from registrar.ua.opening import check_own_key, open_content, seal_open, settle
+from registrar.ua.opening import open_content, seal_open, settle
 from registrar.ua.outward import encode_outward
 from registrar.ua.security_policy import POLICIES, SecurityPolicy
 
@@ -288,12 +288,11 @@ class ServerChannel:
 
     def _identify(self, header: open_chunk.OpenHeader, chunk: Chunk) -> OpenReceived:
         identity = self._identity_of(header.receiver_thumbprint)
-        if identity is None:
+        if identity is None or not header.policy.allows_key(identity.key_bits):
             raise SecurityChecksFailed(
-                f"no certificate of ours has the thumbprint {header.receiver_thumbprint.hex()}",
+                f"no usable certificate of ours has the thumbprint {header.receiver_thumbprint.hex()}",
                 status=StatusCode.BadCertificateInvalid,
             )
-        check_own_key(header.policy, identity)
         chain = split_chain(header.sender_certificate)
         if self._identity_of(thumbprint_of(chain[0])) is not None:
             raise SecurityChecksFailed("the client shows our own certificate")

@@ -11,7 +11,6 @@ its last ciphertext block, so the first block is corrected by the difference of 
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 import struct
 from dataclasses import dataclass
@@ -32,6 +31,7 @@ FULL_HEADER = struct.Struct("<4sIIIII")
 SEQUENCE_HEADER = struct.Struct("<II")
 
 BLOCK_SIZE = 16
+_SHA256 = hashes.SHA256()
 _HEADER_SIZE = CHUNK_HEADER.size
 _SEQUENCE_SIZE = SEQUENCE_HEADER.size
 _PADDINGS = tuple(bytes([size]) * (size + 1) for size in range(256))
@@ -65,7 +65,7 @@ def derive_keys(policy: SecurityPolicy, *, secret: bytes, seed: bytes) -> Derive
 
 def p_sha256(secret: bytes, seed: bytes, length: int) -> bytes:
     """Return ``length`` bytes of P_SHA256 (RFC 5246 §5, without a label)."""
-    keyed = hmac.new(secret, digestmod=hashlib.sha256)
+    keyed = HMAC(secret, _SHA256)
     data = b""
     link = seed
     while len(data) < length:
@@ -74,10 +74,10 @@ def p_sha256(secret: bytes, seed: bytes, length: int) -> bytes:
     return data[:length]
 
 
-def _mac(keyed: hmac.HMAC, data: bytes) -> bytes:
+def _mac(keyed: HMAC, data: bytes) -> bytes:
     state = keyed.copy()
     state.update(data)
-    return state.digest()
+    return state.finalize()
 
 
 class PlainChunks:
@@ -115,7 +115,7 @@ class SignedChunks:
     __slots__ = ("_mac", "_size")
 
     def __init__(self, policy: SecurityPolicy, keys: DerivedKeys) -> None:
-        self._mac = HMAC(keys.signing_key, hashes.SHA256())
+        self._mac = HMAC(keys.signing_key, _SHA256)
         self._size = policy.signature_size
 
     def body_size(self, chunk_size: int) -> int:
@@ -165,7 +165,7 @@ class EncryptedChunks:
         cipher = Cipher(algorithms.AES(keys.encrypting_key), modes.CBC(keys.iv))
         self._encrypt: CipherContext = cipher.encryptor()
         self._decrypt: CipherContext = cipher.decryptor()
-        self._mac = HMAC(keys.signing_key, hashes.SHA256())
+        self._mac = HMAC(keys.signing_key, _SHA256)
         self._size = policy.signature_size
         self._iv = int.from_bytes(keys.iv, "big")
         self._mask = 0
