@@ -229,9 +229,9 @@ def _undocumented_members(
 
 
 def _is_variant(node: ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
-    """Tell whether the docstring stands elsewhere: an overload, a setter, an override."""
+    """Tell whether it needs no docstring: said elsewhere, or a property, which reads as a field."""
     names = {_dotted(decorator).rpartition(".")[2] for decorator in node.decorator_list}
-    return bool(names & {"overload", "override", "setter"})
+    return bool(names & {"cached_property", "overload", "override", "property", "setter"})
 
 
 def _dotted(node: ast.expr) -> str:
