@@ -129,17 +129,14 @@ def _unwrap(members: Mapping[str, JsonValue], wanted: TicketType) -> Mapping[str
     """Take the ExtensionObject off, if there is one and its type is the wanted one."""
     if "UaTypeId" in members:
         found = members["UaTypeId"]
-        allowed = {f"nsu={_ONBOARDING};i={number}" for number in _TYPE_IDS[wanted]}
-        if found not in allowed:
+        if not any(found == f"nsu={_ONBOARDING};i={number}" for number in _TYPE_IDS[wanted]):
             raise DecodingError(f"UaTypeId {str(found)[:80]!r} is not {wanted}")
         return {name: value for name, value in members.items() if name != "UaTypeId"}
     if "TypeId" in members and "Body" in members:
         found, body = members["TypeId"], members["Body"]
-        if not (
-            isinstance(found, Mapping)
-            and found.get("Id") in _TYPE_IDS[wanted]
-            and found.get("Namespace") == _ONBOARDING
-        ):
+        if not isinstance(found, Mapping) or found.get("Namespace") != _ONBOARDING:
+            raise DecodingError("TypeId is not in the namespace of Onboarding")
+        if not any(found.get("Id") == number for number in _TYPE_IDS[wanted]):
             raise DecodingError(f"TypeId is not {wanted}")
         if not isinstance(body, Mapping):
             raise DecodingError("Body is not an object")

@@ -23,6 +23,7 @@ from cryptography.x509.oid import NameOID
 
 from registrar.core.certificate import Certificate
 from registrar.core.crl import Crl
+from registrar.core.signatures import Algorithm
 from registrar.core.trust import TicketAuthorities, TrustList
 from registrar.core.valid_ticket import Route, SignatureOutcome, ValidTicket
 from registrar.core.verify import TicketVerifier
@@ -241,7 +242,7 @@ def entry(
     protected = base64url(raw_header if raw_header is not None else json.dumps(content).encode())
     message = f"{protected}.{base64url(payload)}".encode()
     alg = content.get("alg", "ES256")
-    fitting = alg if isinstance(alg, str) and alg[:2] in ("RS", "PS", "ES") else "ES256"
+    fitting = str(alg) if alg in set(Algorithm) else "ES256"
     signature = sign_bytes(signer.key, fitting, message)
     return {"protected": protected, "signature": base64url(signature)}
 

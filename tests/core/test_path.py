@@ -382,7 +382,10 @@ _DAY = timedelta(days=1)
 def test_validity_periods_are_checked(
     where: str, times: tuple[int, int], status: StatusCode, check: Check
 ) -> None:
-    period: dict[str, Any] = {"not_before": NOW + times[0] * _DAY, "not_after": NOW + times[1] * _DAY}
+    period: dict[str, Any] = {
+        "not_before": NOW + times[0] * _DAY,
+        "not_after": NOW + times[1] * _DAY,
+    }
     ca = root(**(period if where == "root" else {}))
     leaf = ca.issue("leaf", **(period if where == "leaf" else {}))
     others = frozenset(Check) - {check}

@@ -1,0 +1,122 @@
+"""JSON that has one reading only."""
+
+from __future__ import annotations
+
+import json
+from contextlib import suppress
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from registrar.core.strict_json import (
+    MAX_DEPTH,
+    MAX_NUMBER_LENGTH,
+    decode_object,
+    decode_text,
+)
+from registrar.errors import DecodingError
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"a":1,"a":1}',
+        '{"a":1,"\\u0061":2}',
+        '{"b":{"a":1,"a":2}}',
+        '{"b":[{"a":1,"a":2}]}',
+        '{"a":NaN}',
+        '{"a":Infinity}',
+        '{"a":-Infinity}',
+        '{"a":1,}',
+        '{"a":01}',
+        "{'a':1}",
+        '{"a":"\t"}',
+        '{"a":"\\ud800"}',
+        '{"\\udfff":1}',
+        '{"a":["x",{"b":"\\ud83d"}]}',
+        '{"a":1}x',
+        '\ufeff{"a":1}',
+        "[]",
+        '"text"',
+        "",
+        "{",
+    ],
+)
+def test_another_reading_is_refused(text: str) -> None:
+    with pytest.raises(DecodingError):
+        decode_object(text)
+
+
+def test_what_is_json_is_read() -> None:
+    text = ' {"a": [1, -2.5e3, true, null, "\\ud83d\\ude00 \\\\ [ {"], "b": {}} '
+
+    assert decode_object(text) == json.loads(text)
+
+
+@pytest.mark.parametrize("depth", [MAX_DEPTH - 1, MAX_DEPTH, MAX_DEPTH + 1, 100_000])
+def test_the_depth_is_limited(depth: int) -> None:
+    text = '{"a":' + "[" * (depth - 1) + "]" * (depth - 1) + "}"
+
+    if depth > MAX_DEPTH:
+        with pytest.raises(DecodingError, match="levels"):
+            decode_object(text)
+    else:
+        assert decode_object(text)
+
+
+def test_brackets_in_strings_and_side_by_side_have_no_depth() -> None:
+    text = json.dumps({"a": "[" * 50 + '"\\{' * 50, "b": [[]] * 50, "c": [{}] * 50})
+
+    assert decode_object(text)["b"] == [[]] * 50
+
+
+@pytest.mark.parametrize(
+    "length", [MAX_NUMBER_LENGTH - 1, MAX_NUMBER_LENGTH, MAX_NUMBER_LENGTH + 1]
+)
+@pytest.mark.parametrize("head", ["", "0."])
+def test_the_length_of_numbers_is_limited(length: int, head: str) -> None:
+    text = '{"a":' + head + "1" * (length - len(head)) + "}"
+
+    if length > MAX_NUMBER_LENGTH:
+        with pytest.raises(DecodingError, match="characters"):
+            decode_object(text)
+    else:
+        assert decode_object(text)
+
+
+def test_text_is_utf8_of_limited_length() -> None:
+    assert decode_text("äb".encode(), 3) == "äb"
+    assert decode_text("äb", 3) == "äb"
+    bad: list[tuple[str | bytes, int]] = [
+        (b"abcd", 3),
+        ("abcd", 3),
+        ("äb", 2),
+        (b"\xff", 9),
+        (b"\xc0\x80", 9),
+        (b"\xed\xa0\x80", 9),
+        ("\ud800", 9),
+    ]
+    for text, limit in bad:
+        with pytest.raises(DecodingError):
+            decode_text(text, limit)
+
+
+@given(text=st.text() | st.text(alphabet='{}[]":,\\ud8a01tf') | st.binary().map(repr))
+def test_arbitrary_text_raises_only_decoding_errors(text: str) -> None:
+    with suppress(DecodingError):
+        decode_object(text)
+
+
+_json = st.recursive(
+    st.none() | st.booleans() | st.integers(-(10**9), 10**9) | st.text(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@given(value=st.dictionaries(st.text(), _json, max_size=5), plain=st.booleans())
+def test_what_the_standard_library_writes_is_read_back(
+    value: dict[str, object], plain: bool
+) -> None:
+    assert decode_object(json.dumps(value, ensure_ascii=plain)) == value

@@ -1,0 +1,324 @@
+"""Payloads: OPC UA JSON to Tickets, and lists of Tickets."""
+
+from __future__ import annotations
+
+import json
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from registrar.core.jws import TicketType
+from registrar.core.ticket import (
+    MAX_AUTHORITIES,
+    MAX_AUTHORITY_ISSUERS,
+    MAX_MEMBERS,
+    MAX_TEXT,
+    MAX_URI,
+    CertificateAuthority,
+    CompositeIdentityTicket,
+    DeviceIdentityTicket,
+    Ticket,
+    is_uri,
+)
+from registrar.core.ticket_json import (
+    TicketList,
+    claimed_uri,
+    decode_ticket,
+    decode_ticket_list,
+    encode_ticket,
+    encode_ticket_list,
+)
+from registrar.errors import Reason, TicketInvalid
+from tests.core.building import COMPOSITE_URI, DEVICE_URI, composite_payload, device_payload, root
+
+DEVICE = TicketType.DEVICE_IDENTITY
+COMPOSITE = TicketType.COMPOSITE_IDENTITY
+
+
+def device(**members: Any) -> DeviceIdentityTicket:
+    content = json.dumps({"ProductInstanceUri": DEVICE_URI, **members}).encode()
+    ticket = decode_ticket(content, DEVICE)
+    assert isinstance(ticket, DeviceIdentityTicket)
+    return ticket
+
+
+@pytest.mark.clause("R74")
+def test_a_device_ticket_is_read() -> None:
+    ca = root().issue("issuing", is_ca=True)
+
+    ticket = decode_ticket(device_payload(DEVICE_URI, ca), DEVICE)
+
+    assert ticket == DeviceIdentityTicket(
+        product_instance_uri=DEVICE_URI,
+        manufacturer_name="Example",
+        model_name="model-x",
+        serial_number="1",
+        manufacture_date=datetime(2025, 3, 1, tzinfo=UTC),
+        authorities=(
+            CertificateAuthority(
+                authority_certificate=ca.der,
+                issuer_certificates=tuple(one.der for one in ca.above),
+            ),
+        ),
+    )
+    assert ticket.type is DEVICE
+    assert ticket.uri == DEVICE_URI
+
+
+@pytest.mark.clause("R74")
+def test_a_composite_ticket_is_read() -> None:
+    payload = composite_payload(devices=["urn:a", "urn:b"], composites=["urn:c"])
+
+    ticket = decode_ticket(payload, COMPOSITE)
+
+    assert ticket == CompositeIdentityTicket(
+        composite_instance_uri=COMPOSITE_URI, devices=("urn:a", "urn:b"), composites=("urn:c",)
+    )
+    assert ticket.type is COMPOSITE
+    assert ticket.uri == COMPOSITE_URI
+
+
+@pytest.mark.clause("R74")
+def test_reversible_and_compact_encoding_give_the_same() -> None:
+    full = device(
+        ManufacturerName=None,
+        ModelName="",
+        ManufactureDate="0001-01-01T00:00:00Z",
+        Authorities=[],
+    )
+
+    assert full == device() == device(Authorities=None, Vendor={"x": 1})
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("2025-03-01T10:00:00Z", datetime(2025, 3, 1, 10, tzinfo=UTC)),
+        ("2025-03-01T10:00:00.5Z", datetime(2025, 3, 1, 10, 0, 0, 500_000, tzinfo=UTC)),
+        ("2025-03-01T10:00:00.1234567Z", datetime(2025, 3, 1, 10, 0, 0, 123_456, tzinfo=UTC)),
+        ("2025-03-01T10:00:00+02:00", datetime(2025, 3, 1, 8, tzinfo=UTC)),
+        ("9999-12-31T23:59:59Z", datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)),
+    ],
+)
+def test_dates_are_read(text: str, expected: datetime) -> None:
+    assert device(ManufactureDate=text).manufacture_date == expected
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        {"ManufactureDate": "2025-03-01"},
+        {"ManufactureDate": "2025-13-01T00:00:00Z"},
+        {"ManufactureDate": "2025-03-01T00:00:00"},
+        {"ManufactureDate": "0001-01-01T00:00:00+02:00"},
+        {"ManufactureDate": 7},
+        {"ManufacturerName": 7},
+        {"ManufacturerName": ["x"]},
+        {"Authorities": {}},
+        {"Authorities": [7]},
+        {"Authorities": [{}]},
+        {"Authorities": [{"AuthorityCertificate": "YQ"}]},
+        {"Authorities": [{"AuthorityCertificate": "YQ==", "IssuerCertificates": "YQ=="}]},
+        {"Authorities": [{"AuthorityCertificate": "YQ==", "IssuerCertificates": ["!"]}]},
+        {"ProductInstanceUri": ""},
+        {"ProductInstanceUri": None},
+        {"ProductInstanceUri": 7},
+        {"ProductInstanceUri": "no uri"},
+        {"productInstanceUri": DEVICE_URI},
+    ],
+)
+def test_a_member_of_another_form_is_malformed(members: dict[str, Any]) -> None:
+    with pytest.raises(TicketInvalid) as caught:
+        device(**members)
+    assert caught.value.reason is Reason.TICKET_MALFORMED
+
+
+@pytest.mark.parametrize("payload", [b"", b"[]", b"{}", b"\xff", b'{"a":1,"a":1}', b"null"])
+@pytest.mark.parametrize("kind", TicketType)
+def test_what_is_no_ticket_is_malformed(payload: bytes, kind: TicketType) -> None:
+    with pytest.raises(TicketInvalid):
+        decode_ticket(payload, kind)
+
+
+def test_names_in_lower_camel_case_are_read() -> None:
+    payload = json.dumps({"productInstanceUri": DEVICE_URI, "manufacturerName": "Example"}).encode()
+
+    ticket = decode_ticket(payload, DEVICE)
+
+    assert ticket.uri == DEVICE_URI
+    assert ticket.manufacturer_name == "Example"
+
+
+_ONB = "http://opcfoundation.org/UA/Onboarding/"
+
+
+@pytest.mark.parametrize(
+    ("members", "is_good"),
+    [
+        ({"UaTypeId": f"nsu={_ONB};i=1166", "ProductInstanceUri": DEVICE_URI}, True),
+        ({"UaTypeId": f"nsu={_ONB};i=1167", "ProductInstanceUri": DEVICE_URI}, False),
+        ({"UaTypeId": "i=1166", "ProductInstanceUri": DEVICE_URI}, False),
+        ({"UaTypeId": 1166, "ProductInstanceUri": DEVICE_URI}, False),
+        ({"UaTypeId": [], "ProductInstanceUri": DEVICE_URI}, False),
+        (
+            {
+                "TypeId": {"Id": 1489, "Namespace": _ONB},
+                "Body": {"ProductInstanceUri": DEVICE_URI},
+            },
+            True,
+        ),
+        ({"TypeId": {"Id": 1490, "Namespace": _ONB}, "Body": {"ProductInstanceUri": "u:a"}}, False),
+        ({"TypeId": {"Id": 1489, "Namespace": 2}, "Body": {"ProductInstanceUri": "u:a"}}, False),
+        ({"TypeId": {"Id": [], "Namespace": _ONB}, "Body": {}}, False),
+        ({"TypeId": {"Id": 1489, "Namespace": _ONB}, "Body": "text"}, False),
+        ({"TypeId": 7, "Body": {}}, False),
+    ],
+)
+def test_an_extension_object_has_to_name_the_type(members: dict[str, Any], is_good: bool) -> None:
+    payload = json.dumps(members).encode()
+
+    if is_good:
+        assert decode_ticket(payload, DEVICE).uri == DEVICE_URI
+    else:
+        with pytest.raises(TicketInvalid):
+            decode_ticket(payload, DEVICE)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("urn:some-company.com:5ff40f78-9210-494f-8206-c2c082f0609c", True),
+        ("https://example.com/model?serial=1&x=%20#a", True),
+        ("urn:", False),
+        ("no-scheme", False),
+        (":x", False),
+        ("1urn:x", False),
+        ("urn:a b", False),
+        ("urn:ä", False),
+        ("urn:a\n", False),
+        ("urn:%2", False),
+        ("urn:<x>", False),
+    ],
+)
+def test_uris_are_those_of_rfc_3986(text: str, expected: bool) -> None:
+    assert is_uri(text) is expected
+
+
+@pytest.mark.parametrize("excess", [-1, 0, 1])
+def test_every_size_of_a_ticket_is_limited(excess: int) -> None:
+    authority = CertificateAuthority(authority_certificate=b"x")
+    crowded = CertificateAuthority(
+        authority_certificate=b"x",
+        issuer_certificates=(b"y",) * (MAX_AUTHORITY_ISSUERS + excess),
+    )
+    members = ("urn:a",) * (MAX_MEMBERS + excess)
+    long_uri = "urn:" + "a" * (MAX_URI - 4 + excess)
+
+    def make(index: int) -> Ticket:
+        return (
+            lambda: DeviceIdentityTicket(product_instance_uri=long_uri),
+            lambda: DeviceIdentityTicket(
+                product_instance_uri="urn:a", model_name="x" * (MAX_TEXT + excess)
+            ),
+            lambda: DeviceIdentityTicket(
+                product_instance_uri="urn:a", authorities=(authority,) * (MAX_AUTHORITIES + excess)
+            ),
+            lambda: DeviceIdentityTicket(product_instance_uri="urn:a", authorities=(crowded,)),
+            lambda: CompositeIdentityTicket(composite_instance_uri="urn:a", devices=members),
+            lambda: CompositeIdentityTicket(composite_instance_uri="urn:a", composites=members),
+        )[index]()
+
+    for index in range(6):
+        if excess > 0:
+            with pytest.raises(TicketInvalid):
+                make(index)
+        else:
+            make(index)
+
+
+def test_members_of_a_composite_are_uris() -> None:
+    with pytest.raises(TicketInvalid):
+        CompositeIdentityTicket(composite_instance_uri="urn:a", devices=("no uri",))
+    with pytest.raises(TicketInvalid):
+        CompositeIdentityTicket(composite_instance_uri="urn:a", composites=("no uri",))
+
+
+@pytest.mark.parametrize(
+    ("payload", "expected"),
+    [
+        (device_payload(), DEVICE_URI),
+        (composite_payload(), COMPOSITE_URI),
+        (b'{"productInstanceUri":"urn:a"}', "urn:a"),
+        (b'{"ProductInstanceUri":7}', ""),
+        (b'{"ProductInstanceUri":"' + b"x" * (MAX_URI + 1) + b'"}', ""),
+        (b"\xff", ""),
+        (b"{}", ""),
+    ],
+)
+def test_the_claimed_uri_is_read_where_it_can_be(payload: bytes, expected: str) -> None:
+    assert claimed_uri(payload) == expected
+
+
+@pytest.mark.clause("R78")
+def test_a_ticket_list_is_read() -> None:
+    both = TicketList(devices=("a", "b"), composites=("c",))
+
+    assert decode_ticket_list(encode_ticket_list(both)) == both
+    assert decode_ticket_list(b'{"Devices":["a"]}') == TicketList(devices=("a",))
+    assert decode_ticket_list('{"composites":["a"]}') == TicketList(composites=("a",))
+
+
+@pytest.mark.clause("R78")
+@pytest.mark.parametrize(
+    "text", ["", "[]", "{}", '{"Devices":"a"}', '{"Devices":[7]}', '{"payload":"x"}']
+)
+def test_what_is_no_ticket_list_is_refused(text: str) -> None:
+    with pytest.raises(TicketInvalid):
+        decode_ticket_list(text)
+
+
+_text = st.text(max_size=20).map(lambda text: text.encode("utf-8", "ignore").decode())
+_uri = st.from_regex(r"urn:[a-z0-9:.-]{1,20}", fullmatch=True)
+_base = st.fixed_dictionaries(
+    {
+        "manufacturer_name": _text,
+        "model_name": _text,
+        "serial_number": _text,
+        "manufacture_date": st.none()
+        | st.datetimes(min_value=datetime(2, 1, 1), timezones=st.just(UTC)),
+        "authorities": st.lists(
+            st.builds(
+                CertificateAuthority,
+                authority_certificate=st.binary(min_size=1, max_size=20),
+                issuer_certificates=st.lists(st.binary(min_size=1, max_size=9), max_size=3).map(
+                    tuple
+                ),
+            ),
+            max_size=3,
+        ).map(tuple),
+    }
+)
+
+
+@given(base=_base, uri=_uri, members=st.lists(_uri, max_size=3).map(tuple))
+def test_encoding_and_decoding_are_inverse(
+    base: dict[str, Any], uri: str, members: tuple[str, ...]
+) -> None:
+    one = DeviceIdentityTicket(product_instance_uri=uri, **base)
+    two = CompositeIdentityTicket(composite_instance_uri=uri, devices=members, **base)
+
+    assert decode_ticket(encode_ticket(one), DEVICE) == one
+    assert decode_ticket(encode_ticket(two), COMPOSITE) == two
+
+
+@given(payload=st.binary(max_size=200), kind=st.sampled_from(TicketType))
+def test_arbitrary_payloads_raise_only_ticket_invalid(payload: bytes, kind: TicketType) -> None:
+    with suppress(TicketInvalid):
+        decode_ticket(payload, kind)
+    with suppress(TicketInvalid):
+        decode_ticket_list(payload)
+    claimed_uri(payload)
