@@ -9,14 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from registrar.core.enrolment import Command, Event, State
 from registrar.core.software import SoftwareReport
+from registrar.core.valid_ticket import ValidTicket
 from registrar.errors import Reason
-
-if TYPE_CHECKING:
-    from registrar.core.verify import ValidTicket
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,11 +23,12 @@ class Facts:
 
     product_instance_uri: str = ""
     serial_number: str = ""
+    manufacturer: str = ""
     model: str = ""
     software_revision: str = ""
     """As its Ticket states it."""
     ticket_digest: str = ""
-    """Which stored Ticket decided."""
+    """Which Tickets decided, separated by blanks, the device's own first."""
     identity_thumbprint: str = ""
     """SHA-256 of the selected DeviceIdentity Certificate, hexadecimal."""
     key_digest: str = ""
@@ -71,6 +70,14 @@ class Step:
     """Tickets the device brought along; kept with the arrow they led to."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lease:
+    """The right to write about one enrolment, until somebody takes a newer one."""
+
+    enrolment_id: int
+    fence: int
+
+
 class Visit(Protocol):
     """One run of one device; it may keep a connection between its commands."""
 
@@ -91,17 +98,14 @@ class Visit(Protocol):
 class Driver(Protocol):
     """Who carries out the commands."""
 
-    def begin(self, url: str) -> Visit:
-        """Start a run; nothing is sent before the first command."""
+    def begin(self, url: str, lease: Lease) -> Visit:
+        """Start a run; nothing is sent before the first command.
+
+        Args:
+            url: where the device is.
+            lease: under which the ledger is written.
+        """
         ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Lease:
-    """The right to write about one enrolment, until somebody takes a newer one."""
-
-    enrolment_id: int
-    fence: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

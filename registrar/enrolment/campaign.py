@@ -167,7 +167,7 @@ class Campaign:
         Returns the seconds until its next attempt, or its outcome; neither where it is parked.
         """
         lease = await self._journal.acquire(enrolment)
-        visit = self._driver.begin(enrolment.url)
+        visit = self._driver.begin(enrolment.url, lease)
         attempts = self._attempts[enrolment.id]
         try:
             enrolment = await self._begin(enrolment, lease)

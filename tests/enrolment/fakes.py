@@ -134,7 +134,7 @@ class ScriptedDriver:
     most_open: int = 0
     begun: list[str] = field(default_factory=list)
 
-    def begin(self, url: str) -> ScriptedVisit:
+    def begin(self, url: str, lease: Lease) -> ScriptedVisit:
         self.begun.append(url)
         self.open += 1
         self.most_open = max(self.most_open, self.open)

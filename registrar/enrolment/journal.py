@@ -1,0 +1,169 @@
+"""The engine's journal over the store: one transaction an arrow, with all that belongs to it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Final
+
+from registrar.core.enrolment import ENDED, Event, State
+from registrar.core.ports import Enrolment, Facts, Lease, Mail, Step
+from registrar.errors import Misuse, Reason
+from registrar.store import audit, bindings, enrolments, inbox, leases, software, tickets
+from registrar.store.enrolments import Columns, EnrolmentRow
+from registrar.store.store import Store
+from registrar.store.transaction import Cause, Readable, Transaction
+
+LEASE: Final = timedelta(minutes=10)
+"""Longer than any device may take; an engine that died is recognised by its lock, not by this."""
+
+
+class StoreJournal:
+    """Fits ``core.ports.Journal``.
+
+    Args:
+        store: of the site.
+        worker: the name of this engine, as ``store.leases`` registered it.
+        now: the present, timezone-aware.
+    """
+
+    def __init__(self, store: Store, *, worker: str, now: Callable[[], datetime]) -> None:
+        self._store = store
+        self._worker = worker
+        self._now = now
+
+    async def discover(self, urls: Sequence[str]) -> list[Enrolment]:
+        """Return the enrolments of ``urls`` in their order, creating those that are new."""
+        cause = self._cause()
+        return await self._store.write(
+            lambda tx: [_value(tx, row) for row in enrolments.discover(tx, urls, cause=cause)]
+        )
+
+    async def unfinished(self) -> list[Enrolment]:
+        """Return every enrolment that has not ended."""
+        states = frozenset(State) - ENDED
+        reader = self._store.reader
+        found: list[EnrolmentRow] = []
+        while page := enrolments.in_states(reader, states, after=found[-1].id if found else 0):
+            found += page
+        return [_value(reader, row) for row in found]
+
+    async def find(self, enrolment_id: int) -> Enrolment:
+        """Return one enrolment as it stands now."""
+        reader = self._store.reader
+        return _value(reader, enrolments.get(reader, enrolment_id))
+
+    async def acquire(self, enrolment: Enrolment) -> Lease:
+        """Take the lease; every older one is void from now on.
+
+        Raises:
+            Unavailable: another engine that lives holds it.
+        """
+        now = self._now()
+        return await self._store.write(
+            lambda tx: leases.acquire(
+                tx, enrolment.id, owner=self._worker, now=now, ends=now + LEASE
+            )
+        )
+
+    async def release(self, lease: Lease) -> None:
+        """Give the lease back."""
+        await self._store.write(lambda tx: leases.release(tx, lease))
+
+    async def advance(self, enrolment: Enrolment, lease: Lease, step: Step) -> Enrolment:
+        """Go the arrow of ``step`` and write what it brought.
+
+        Raises:
+            Rejected: the ProductInstanceUri is bound to another device (T3).
+            Unavailable: the lease was taken over, or the store cannot write.
+        """
+        cause = self._cause(step)
+        return await self._store.write(lambda tx: _advance(tx, enrolment, lease, step, cause))
+
+    async def mail(self) -> list[Mail]:
+        """Take in what arrived since the last call; empty and cheap where nothing did."""
+        messages = inbox.waiting(self._store.reader)
+        if not messages:
+            return []
+        last = messages[-1].id
+        await self._store.write(lambda tx: inbox.take(tx, last))
+        reported = [one.payload for one in messages if one.kind is inbox.News.SOFTWARE]
+        mail = [Mail(product_instance_uris=tuple(dict.fromkeys(reported)))] if reported else []
+        if any(one.kind is inbox.News.TICKETS for one in messages):
+            mail.append(Mail(product_instance_uris=()))
+        return mail
+
+    def _cause(self, step: Step | None = None) -> Cause:
+        reason = step.reason if step else None
+        return Cause(
+            actor=self._worker,
+            now=self._now(),
+            reason=reason or "",
+            detail=step.detail if step else "",
+        )
+
+
+def _advance(
+    tx: Transaction, enrolment: Enrolment, lease: Lease, step: Step, cause: Cause
+) -> Enrolment:
+    plain = replace(cause, reason="", detail="")
+    for ticket in step.tickets:
+        tickets.put(tx, ticket, cause=plain)
+    for note in step.notes:
+        audit.append(
+            tx,
+            audit.Kind.ENROLMENT,
+            enrolment.id,
+            note.action,
+            cause=replace(plain, detail=note.detail),
+        )
+    row = enrolments.advance(tx, lease, step.event, cause=cause, columns=_columns(step.facts))
+    if step.event is Event.IDENTITY_PROVEN:
+        if not row.product_instance_uri or not row.key_digest:
+            raise Misuse("an identity is proven by a name and a key")
+        bindings.bind(tx, row.id, row.product_instance_uri, row.key_digest, cause=plain)
+    return _value(tx, row)
+
+
+def _columns(facts: Facts) -> Columns:
+    columns = Columns()
+    if facts.product_instance_uri:
+        columns["product_instance_uri"] = facts.product_instance_uri
+    if facts.serial_number:
+        columns["serial_number"] = facts.serial_number
+    if facts.manufacturer:
+        columns["manufacturer"] = facts.manufacturer
+    if facts.model:
+        columns["model"] = facts.model
+    if facts.software_revision:
+        columns["software_revision"] = facts.software_revision
+    if facts.ticket_digest:
+        columns["ticket_digests"] = facts.ticket_digest
+    if facts.identity_thumbprint:
+        columns["identity_thumbprint"] = facts.identity_thumbprint
+    if facts.key_digest:
+        columns["key_digest"] = facts.key_digest
+    return columns
+
+
+def _value(reader: Readable, row: EnrolmentRow) -> Enrolment:
+    uri = row.product_instance_uri
+    return Enrolment(
+        id=row.id,
+        url=row.url,
+        state=row.state,
+        facts=Facts(
+            product_instance_uri=uri,
+            serial_number=row.serial_number,
+            manufacturer=row.manufacturer,
+            model=row.model,
+            software_revision=row.software_revision,
+            ticket_digest=row.ticket_digests,
+            identity_thumbprint=row.identity_thumbprint,
+            key_digest=row.key_digest,
+        ),
+        reason=Reason(row.reason) if row.reason else None,
+        detail=row.detail,
+        software=software.last_report(reader, uri) if uri else None,
+    )

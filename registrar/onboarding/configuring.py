@@ -1,0 +1,160 @@
+"""Certificates and TrustLists for the applications of a device that is ours (S16).
+
+All applications of a device go through one transaction, a few at a time; those that an earlier
+run confirmed are left alone. Source: OPC 10000-21 §4.3.3, §7.3; OPC 10000-12 §7.10.14.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from registrar.core.issuance import IssuanceState
+from registrar.core.ports import Enrolment, Lease
+from registrar.core.trust_list_plan import SiteChains, plan_for_application
+from registrar.errors import Reason, Rejected
+from registrar.onboarding.endpoints import Way
+from registrar.onboarding.installation import Installation, Target
+from registrar.onboarding.issuing import Issuing, Kind
+from registrar.onboarding.link import Link
+from registrar.onboarding.provisioning import Provisioning
+from registrar.onboarding.refusals import Act, doing
+from registrar.store import applications
+from registrar.store.applications import ApplicationRecord
+from registrar.store.issuances import Issuance
+from registrar.store.store import Store
+from registrar.store.transaction import Cause, Transaction
+from registrar.wire.dca import ConfigurationObject, Dca
+
+AT_ONCE: Final = 8
+"""Applications in one transaction."""
+
+
+class Configuring:
+    """Configures the applications of one device.
+
+    Args:
+        url: as the operator named it, for messages.
+        link: to the device.
+        store: with the applications.
+        issuing: makes certificates.
+        provisioning: of the same device; knows the ways in and how to read back.
+        lease: of the enrolment.
+        chains: the site's CAs with their newest CRLs.
+        cause: who writes, and when.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        link: Link,
+        *,
+        store: Store,
+        issuing: Issuing,
+        provisioning: Provisioning,
+        lease: Lease,
+        chains: Callable[[], SiteChains],
+        cause: Callable[[], Cause],
+    ) -> None:
+        self._url = url
+        self._link = link
+        self._store = store
+        self._issuing = issuing
+        self._provisioning = provisioning
+        self._lease = lease
+        self._chains = chains
+        self._cause = cause
+
+    async def configure(self, enrolment: Enrolment, way: Way) -> None:
+        """Give every application its certificate and TrustList, and read them back.
+
+        Args:
+            enrolment: of a device that is no singleton.
+            way: by its DCA Certificate.
+
+        Raises:
+            Rejected: the device refused, or claims applications that are not its own.
+            Unavailable: it was lost on the way.
+        """
+        dca = await self._provisioning.enter(way)
+        with doing(Act.FIND_APPLICATIONS, self._url):
+            found = await dca.applications()
+        self._check(enrolment, found)
+        await self._record(found, is_confirmed=False)
+        targets = [self._target(one) for one in found if not self._is_confirmed(enrolment, one)]
+        for start in range(0, len(targets), AT_ONCE):
+            part = targets[start : start + AT_ONCE]
+            issued = await self._install(part, way)
+            await self._issuing.record_confirmed(issued, lease=self._lease)
+            await self._record([target.object for target in part], is_confirmed=True)
+
+    def _check(self, enrolment: Enrolment, found: Sequence[ConfigurationObject]) -> None:
+        """Refuse applications the DCA may not manage, and those without a group to fill (R132)."""
+        for one in found:
+            if one.application_uri == enrolment.facts.product_instance_uri:
+                problem = "has the ApplicationUri of the DCA itself"
+            elif not one.groups:
+                problem = "has no CertificateGroup for application certificates"
+            else:
+                continue
+            raise Rejected(
+                f"{self._url}: {Act.FIND_APPLICATIONS}: {one.application_uri[:80]} {problem}",
+                reason=Reason.PROTOCOL_VIOLATION,
+                subject=self._url,
+            )
+
+    def _target(self, one: ConfigurationObject) -> Target:
+        return Target(
+            object=one,
+            kind=Kind.APPLICATION,
+            content=plan_for_application(self._chains()),
+            hosts=self._link.hosts,
+        )
+
+    def _is_confirmed(self, enrolment: Enrolment, one: ConfigurationObject) -> bool:
+        records = applications.of(self._store.reader, enrolment.id)
+        known = {record.application_uri for record in records if record.is_confirmed}
+        if one.application_uri not in known:
+            return False
+        held = self._issuing.held(enrolment.id)
+        rows = [held.get(request.slot_key) for request in self._target(one).requests]
+        return all(row is not None and row.state is IssuanceState.CONFIRMED for row in rows)
+
+    async def _install(self, targets: Sequence[Target], way: Way) -> list[Issuance]:
+        async def reopen() -> Dca:
+            return await self._provisioning.reopened(way)
+
+        installation = Installation(
+            self._url, issuing=self._issuing, lease=self._lease, reopen=reopen
+        )
+        issued = await installation.install(await self._provisioning.enter(way), targets)
+        await self._provisioning.settle(way, targets, issued)
+        return issued
+
+    async def _record(self, found: Sequence[ConfigurationObject], *, is_confirmed: bool) -> None:
+        known = {
+            record.application_uri: record
+            for record in applications.of(self._store.reader, self._lease.enrolment_id)
+        }
+        news = []
+        for one in found:
+            former = known.get(one.application_uri)
+            if former is not None and (former.is_confirmed or not is_confirmed):
+                continue
+            news.append(
+                ApplicationRecord(
+                    node=one.node.to_string(),
+                    application_uri=one.application_uri,
+                    name=one.name,
+                    is_confirmed=is_confirmed,
+                )
+            )
+        if not news:
+            return
+        cause = self._cause()
+
+        def put(tx: Transaction) -> None:
+            for record in news:
+                applications.put(tx, self._lease, record, cause=cause)
+
+        await self._store.write(put)

@@ -1,0 +1,112 @@
+"""Which reason a refusal of the device gets, by what was asked of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from enum import StrEnum
+
+from registrar.errors import Reason, RegistrarError, Rejected, ServiceFailed, Unavailable
+from registrar.status import StatusCode
+
+
+class Act(StrEnum):
+    """What the Registrar was doing to the device."""
+
+    READ_ENDPOINTS = "read the endpoints"
+    READ_DEVICE = "read the device"
+    REQUEST_TICKETS = "RequestTickets"
+    OPEN_SESSION = "open a Session"
+    FIND_APPLICATIONS = "find the applications"
+    GRANT_ROLE = "grant the SecurityAdmin Role"
+    WRITE_TRUST_LIST = "write the TrustList"
+    REQUEST_SIGNING = "CreateSigningRequest"
+    UPDATE_CERTIFICATE = "UpdateCertificate"
+    APPLY_CHANGES = "ApplyChanges"
+    READ_BACK = "read back"
+
+
+_BY_ACT: Mapping[Act, Reason] = {
+    Act.READ_ENDPOINTS: Reason.PROTOCOL_VIOLATION,
+    Act.READ_DEVICE: Reason.NOT_A_DCA,
+    Act.REQUEST_TICKETS: Reason.NOT_A_DCA,
+    Act.OPEN_SESSION: Reason.ACCESS_DENIED,
+    Act.FIND_APPLICATIONS: Reason.PROTOCOL_VIOLATION,
+    Act.GRANT_ROLE: Reason.CHANGES_REFUSED,
+    Act.WRITE_TRUST_LIST: Reason.TRUST_LIST_REFUSED,
+    Act.REQUEST_SIGNING: Reason.CERTIFICATE_REFUSED,
+    Act.UPDATE_CERTIFICATE: Reason.CERTIFICATE_REFUSED,
+    Act.APPLY_CHANGES: Reason.CHANGES_REFUSED,
+    Act.READ_BACK: Reason.CHANGES_NOT_EFFECTIVE,
+}
+
+_DENIED = frozenset(
+    {
+        StatusCode.BadUserAccessDenied,
+        StatusCode.BadSecurityModeInsufficient,
+        StatusCode.BadIdentityTokenRejected,
+        StatusCode.BadNotWritable,
+    }
+)
+
+_LATER = frozenset(
+    {
+        StatusCode.BadTransactionPending,
+        StatusCode.BadTooManySessions,
+        StatusCode.BadTcpServerTooBusy,
+        StatusCode.BadServerTooBusy,
+        StatusCode.BadMaxConnectionsReached,
+        StatusCode.BadShutdown,
+        StatusCode.BadServerHalted,
+        StatusCode.BadResourceUnavailable,
+        StatusCode.BadOutOfService,
+    }
+)
+"""Answers that say: come back later."""
+
+_LOST = frozenset(
+    {
+        StatusCode.BadSessionIdInvalid,
+        StatusCode.BadSessionClosed,
+        StatusCode.BadSecureChannelIdInvalid,
+        StatusCode.BadSecureChannelClosed,
+        StatusCode.BadConnectionClosed,
+    }
+)
+"""Answers that say: begin a new Session."""
+
+
+@contextmanager
+def doing(act: Act, url: str) -> Iterator[None]:
+    """Give what fails inside the name of the device, the act and the reason.
+
+    Raises:
+        Rejected: the device refused or misbehaved.
+        Unavailable: it cannot serve now; BUSY while another transaction is open.
+    """
+    try:
+        yield
+    except ServiceFailed as error:
+        raise _refusal(act, url, error) from error
+    except Unavailable as error:
+        raise _named(error, act, url) from error
+    except Rejected as error:
+        raise _named(error, act, url) from error
+
+
+def _refusal(act: Act, url: str, error: ServiceFailed) -> Rejected | Unavailable:
+    message = f"{url}: {act}: {error}"
+    if error.status in _LATER:
+        return Unavailable(message, reason=Reason.BUSY, status=error.status, subject=url)
+    if error.status in _LOST:
+        return Unavailable(message, status=error.status, subject=url)
+    reason = Reason.ACCESS_DENIED if error.status in _DENIED else _BY_ACT[act]
+    return Rejected(message, reason=reason, status=error.status, subject=url)
+
+
+def _named(error: RegistrarError, act: Act, url: str) -> RegistrarError:
+    text = str(error)
+    if text.startswith(url):
+        return error
+    kind = Unavailable if isinstance(error, Unavailable) else Rejected
+    return kind(f"{url}: {act}: {text}", reason=error.reason, status=error.status, subject=url)
