@@ -203,7 +203,7 @@ class _Reader:
             self.fail(path, f"is {value}, but has to be {rules['high']} or less")
         if rules["choices"] is not None and value not in rules["choices"]:
             self.fail(path, f"is {_shown(value)}, but has to be one of {_names(rules['choices'])}")
-        if isinstance(value, str):
+        if isinstance(value, str) and (value or rules["kind"] != "path"):
             self.text(path, value)
         problem = _KINDS[rules["kind"]](value)
         if problem:
@@ -239,6 +239,10 @@ _TYPES: Final[Mapping[type, str]] = MappingProxyType(
 )
 
 
+def _anything(_: str) -> str:
+    return ""
+
+
 def _network(value: str) -> str:
     try:
         ipaddress.ip_network(value)
@@ -262,7 +266,7 @@ def _uri(value: str) -> str:
 
 
 _KINDS: Final[Mapping[str, Callable[[str], str]]] = MappingProxyType(
-    {"": lambda _: "", "network": _network, "host": _host, "uri": _uri}
+    {"": _anything, "path": _anything, "network": _network, "host": _host, "uri": _uri}
 )
 
 

@@ -48,7 +48,7 @@ def setting(
         low: the smallest number allowed.
         high: the largest number allowed; a hard maximum.
         choices: the only strings allowed, alone or in a list.
-        kind: a check by name: ``network`` (CIDR), ``uri``, ``host``.
+        kind: a check by name: ``network`` (CIDR), ``uri``, ``host``, ``path`` (may be empty).
     """
     metadata = {"says": says, "low": low, "high": high, "choices": choices, "kind": kind}
     made: Any = field(default=default, metadata=metadata)
@@ -66,7 +66,17 @@ class RegistrarSettings:
         kind="uri",
     )
     application_name: str = setting("Registrar", "The name administrators see.")
-    organization: str = setting("Site", "The organization in the certificates this site issues.")
+    organization: str = setting(
+        "Site",
+        "The organization in the certificates this site issues; `registrar init` takes the name "
+        "of the folder.",
+    )
+    passphrase_file: str = setting(
+        "",
+        "A file whose first line decrypts the keys of this site; empty where they are not "
+        "encrypted. Keep it elsewhere than the site.",
+        kind="path",
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

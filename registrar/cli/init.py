@@ -20,7 +20,7 @@ from registrar.cli.root import examples
     "--issuing-ca",
     type=click.Path(path_type=Path),
     metavar="CERT",
-    help="A CA certificate the site already has, followed by its issuers (PEM or DER).",
+    help="A CA certificate the site already has, its issuers and their CRLs (PEM).",
 )
 @click.option(
     "--issuing-key",
@@ -42,11 +42,11 @@ def command(
     SITE has to be empty, or hold a config.toml to begin with and nothing else. With
     --issuing-ca the site issues with a CA it already has instead of one of its own.
     """
-    from registrar.app.site import create_site
+    from registrar.app.site import Site
 
     if (issuing_ca is None) != (issuing_key is None):
         raise click.UsageError("--issuing-ca and --issuing-key belong together")
-    made = create_site(
+    made = Site.create(
         site, issuing_ca=issuing_ca, issuing_key=issuing_key, passphrase_file=passphrase_file
     )
     for name, path in made.files():
