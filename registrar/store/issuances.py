@@ -187,10 +187,10 @@ def _still_fits(former: Issuance, request: IssuanceRequest, now: datetime) -> bo
 def _insert(tx: Transaction, request: IssuanceRequest, cause: Cause) -> Issuance:
     stamp = cause.stamp()
     try:
-        row = tx.query(
+        number = tx.insert(
             "INSERT INTO issuances (enrolment_id, application_uri, certificate_group,"
             " certificate_type, profile, issuer, key_digest, serial, tbs, state, not_after,"
-            " created, updated) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING *",
+            " created, updated) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 request.enrolment_id,
                 request.application_uri,
@@ -206,10 +206,10 @@ def _insert(tx: Transaction, request: IssuanceRequest, cause: Cause) -> Issuance
                 stamp,
                 stamp,
             ),
-        )[0]
+        )
     except sqlite3.IntegrityError as error:
         raise Misuse(f"serial {request.serial:x} cannot be reserved: {error}") from error
-    issuance = _issuance(row)
+    issuance = get(tx, number)
     _note(tx, issuance, "", IssuanceState.RESERVED, cause)
     return issuance
 
@@ -324,12 +324,12 @@ def _move(
     values: Iterable[Value] = (),
 ) -> Issuance:
     after = next_state(issuance.state, to)
-    row = tx.query(
-        f"UPDATE issuances SET state = ?, updated = ?{columns} WHERE id = ? RETURNING *",  # noqa: S608
+    tx.change(
+        f"UPDATE issuances SET state = ?, updated = ?{columns} WHERE id = ?",  # noqa: S608
         (after, cause.stamp(), *values, issuance.id),
-    )[0]
+    )
     _note(tx, issuance, issuance.state, after, cause)
-    return _issuance(row)
+    return get(tx, issuance.id)
 
 
 def _note(tx: Transaction, issuance: Issuance, before: str, after: str, cause: Cause) -> None:

@@ -11,6 +11,7 @@ process lives, however that ends, so its successor knows at once whose leases ar
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 from collections.abc import Iterable
 from datetime import datetime
@@ -123,12 +124,10 @@ def claim(
         limit: how many at most.
         states: only those that stand there; by default where a command is due.
     """
-    wanted = sorted(states)
-    marks = ", ".join("?" * len(wanted))
     free = tx.query(
-        f"SELECT id FROM enrolments WHERE state IN ({marks})"  # noqa: S608
+        "SELECT id FROM enrolments WHERE state IN (SELECT value FROM json_each(?))"
         " AND (lease_owner = '' OR lease_ends <= ?) ORDER BY updated, id LIMIT ?",
-        (*wanted, to_stored(now), limit),
+        (json.dumps(sorted(states)), to_stored(now), limit),
     )
     return [acquire(tx, row["id"], owner=owner, now=now, ends=ends) for row in free]
 

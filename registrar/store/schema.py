@@ -193,9 +193,6 @@ CREATE TRIGGER audit_never_changes BEFORE UPDATE ON audit
     BEGIN SELECT RAISE(ABORT, 'audit is append-only'); END;
 CREATE TRIGGER audit_never_shrinks BEFORE DELETE ON audit
     BEGIN SELECT RAISE(ABORT, 'audit is append-only'); END;
-CREATE TRIGGER audit_never_replaces BEFORE INSERT ON audit
-    WHEN EXISTS (SELECT 1 FROM audit WHERE sequence = NEW.sequence)
-    BEGIN SELECT RAISE(ABORT, 'audit is append-only'); END;
 """
 
 
@@ -218,6 +215,8 @@ def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA foreign_keys = ON")
         connection.execute("PRAGMA trusted_schema = OFF")
+        # Without it INSERT OR REPLACE would delete an audit entry past its trigger.
+        connection.execute("PRAGMA recursive_triggers = ON")
         if read_only:
             connection.execute("PRAGMA query_only = ON")
     except sqlite3.Error as error:
