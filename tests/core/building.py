@@ -204,13 +204,19 @@ def base64url(data: bytes) -> str:
 
 
 def header(
-    signer: Issued, *, alg: str = "ES256", kind: str = "DeviceIdentityTicketType", **more: Any
+    signer: Issued,
+    *,
+    alg: str = "ES256",
+    kind: str = "DeviceIdentityTicketType",
+    opc_uri: str = "",
+    **more: Any,
 ) -> dict[str, Any]:
     """Return the members of a protected header."""
     return {
         "alg": alg,
         "x5c": [base64.b64encode(one.der).decode() for one in signer.chain],
         "cty": f"opc-ticket+json;type={kind}",
+        **({"opc-uri": opc_uri} if opc_uri else {}),
         **more,
     }
 
