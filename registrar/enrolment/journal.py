@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
@@ -102,6 +103,29 @@ class StoreJournal:
             reason=reason or "",
             detail=step.detail if step else "",
         )
+
+
+@asynccontextmanager
+async def open_journal(
+    store: Store, *, name: str, now: Callable[[], datetime]
+) -> AsyncIterator[StoreJournal]:
+    """Register an engine, free what dead ones held, and give it its journal.
+
+    Args:
+        store: of the site.
+        name: unique among all engines ever, letters and digits.
+        now: the present, timezone-aware.
+
+    Raises:
+        StoreUnavailable: the engine cannot be registered.
+    """
+    with leases.EngineLock.take(store.path, name):
+        cause = Cause(actor=name, now=now())
+        await store.write(lambda tx: leases.take_over(tx, store.path, name, cause=cause))
+        try:
+            yield StoreJournal(store, worker=name, now=now)
+        finally:
+            await store.write(lambda tx: leases.leave(tx, name))
 
 
 def _advance(
