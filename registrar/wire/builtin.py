@@ -1,0 +1,16 @@
+"""Makers of asyncua's builtin values from plain ones, for which its annotations are too narrow."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from asyncua import ua
+
+node_id: Callable[..., ua.NodeId] = ua.NodeId
+"""``node_id(identifier, namespace_index)``."""
+
+expanded_node_id: Callable[..., ua.ExpandedNodeId] = ua.ExpandedNodeId
+"""``expanded_node_id(identifier, namespace_index)``."""
+
+status_code: Callable[..., ua.StatusCode] = ua.StatusCode
+"""``status_code(number)``."""

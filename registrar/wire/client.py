@@ -1,0 +1,439 @@
+"""Ask a Server: one connection, one SecureChannel, at most one Session (OPC 10000-4).
+
+    async with await Client.connect(url, security=…) as client:
+        await client.create_session(discovered=endpoints)
+        tickets = await client.call(object_id, method_id)
+
+The peer is hostile until proven otherwise: every wait, byte and request is counted, every answer
+must be the one that was asked for (T24).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+from asyncua import ua
+from asyncua.ua.attribute_ids import AttributeIds
+
+from registrar.errors import (
+    Misuse,
+    ProtocolViolation,
+    RegistrarError,
+    SecurityChecksFailed,
+    TimedOut,
+    Unavailable,
+)
+from registrar.status import StatusCode, is_bad
+from registrar.ua.application_identity import ApplicationIdentity
+from registrar.ua.certificates import leaf_of
+from registrar.ua.client_channel import ClientChannel
+from registrar.ua.security_policy import NONE, SecurityPolicy
+from registrar.ua.session import client_signature, verify_server_signature
+from registrar.ua.user_tokens import AnonymousUser, UserNameUser, X509User, encode_user_token
+from registrar.wire.certificates import application_uris
+from registrar.wire.client_checks import (
+    as_many,
+    collect_references,
+    compare_endpoints,
+    parse_url,
+    status_code,
+    token_policies,
+)
+from registrar.wire.client_connection import ClientConnection, failure_of
+from registrar.wire.key_queue import KeyQueue
+from registrar.wire.limits import ClientLimits
+
+Response = TypeVar("Response")
+
+UserToken = AnonymousUser | UserNameUser | X509User
+
+SESSION_NONCE_SIZE = 32
+"""Bytes; longer ones are refused by Servers in the field."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChannelSecurity:
+    """How a channel is secured, as one EndpointDescription offers it."""
+
+    policy: SecurityPolicy
+    mode: ua.MessageSecurityMode
+    identity: ApplicationIdentity
+    """Ours."""
+    server_certificate: bytes
+    """As in the endpoint: a leaf, or a chain that begins with it."""
+
+
+class Client:
+    """A connection to one Server; made by ``connect``."""
+
+    def __init__(
+        self,
+        url: str,
+        connection: ClientConnection,
+        channel: ClientChannel,
+        *,
+        security: ChannelSecurity | None,
+        application_uri: str,
+        limits: ClientLimits,
+    ) -> None:
+        self.url = url
+        self.security = security
+        self._connection = connection
+        self._channel = channel
+        self._application_uri = application_uri
+        self._limits = limits
+        self._token: ua.NodeId | None = None
+
+    @classmethod
+    async def connect(
+        cls,
+        url: str,
+        *,
+        security: ChannelSecurity | None = None,
+        limits: ClientLimits | None = None,
+        application_uri: str = "",
+        local_host: str | None = None,
+        keys: KeyQueue | None = None,
+    ) -> Self:
+        """Open TCP and a SecureChannel.
+
+        Args:
+            security: None for an unsecured channel, which finds endpoints and nothing else.
+            application_uri: ours; taken from our certificate where it is empty.
+            local_host: source address of the connection.
+            keys: the queue for private-key work; share one among Clients.
+
+        Raises:
+            TimedOut: not within ``connect_s``.
+            Unavailable: nobody listens, or the peer is busy.
+            Rejected: the peer broke the protocol or its proof.
+            ServiceFailed: the peer refused us.
+        """
+        limits = limits or ClientLimits()
+        host, port = parse_url(url)
+        identity = security.identity if security else None
+        channel = ClientChannel(
+            endpoint_url=url,
+            policy=security.policy if security else NONE,
+            mode=security.mode if security else ua.MessageSecurityMode.None_,
+            identity=identity,
+            server_certificate=security.server_certificate if security else None,
+            limits=limits.channel,
+        )
+        connection = ClientConnection(
+            channel,
+            key_bits=identity.key_bits if identity else 0,
+            limits=limits,
+            keys=keys or KeyQueue(),
+        )
+        try:
+            async with asyncio.timeout(limits.connect_s):
+                await asyncio.get_running_loop().create_connection(
+                    lambda: connection,
+                    host,
+                    port,
+                    local_addr=(local_host, 0) if local_host else None,
+                )
+                await connection.opened
+        except TimeoutError as error:
+            timed_out = TimedOut(f"no channel within {limits.connect_s} s", subject=url)
+            connection.fail(timed_out)
+            raise timed_out from error
+        except OSError as error:
+            raise Unavailable(
+                f"cannot connect: {error.strerror or type(error).__name__}",
+                subject=url,
+                status=StatusCode.BadConnectionRejected,
+            ) from error
+        except BaseException:
+            connection.fail(Unavailable("the connection was given up", subject=url))
+            raise
+        if identity is not None and not application_uri:
+            application_uri = next(iter(application_uris(identity.certificate)), "")
+        return cls(
+            url,
+            connection,
+            channel,
+            security=security,
+            application_uri=application_uri,
+            limits=limits,
+        )
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    # Figures
+
+    @property
+    def exchanges(self) -> int:
+        """Requests sent."""
+        return self._connection.exchanges
+
+    @property
+    def private_key_operations(self) -> int:
+        """Signatures made and blocks decrypted with our key."""
+        return self._channel.private_key_operations + self._connection.private_key_operations
+
+    @property
+    def bytes_sent(self) -> int:
+        """Bytes given to TCP."""
+        return self._connection.bytes_sent
+
+    @property
+    def bytes_received(self) -> int:
+        """Bytes taken from TCP."""
+        return self._connection.bytes_received
+
+    @property
+    def server_certificate(self) -> bytes | None:
+        """The leaf the Server proved to own; None on an unsecured channel."""
+        return self._channel.peer_certificate
+
+    # Discovery
+
+    async def get_endpoints(self) -> list[ua.EndpointDescription]:
+        """Return the endpoints of the Server; OPC 10000-4 §5.5.4."""
+        request = ua.GetEndpointsRequest()
+        request.Parameters.EndpointUrl = self.url
+        response = await self._connection.exchange(request, ua.GetEndpointsResponse)
+        return list(response.Endpoints or ())
+
+    async def find_servers(self) -> list[ua.ApplicationDescription]:
+        """Return the Servers known at this address; OPC 10000-4 §5.5.2."""
+        request = ua.FindServersRequest()
+        request.Parameters.EndpointUrl = self.url
+        response = await self._connection.exchange(request, ua.FindServersResponse)
+        return list(response.Servers or ())
+
+    # Session
+
+    async def create_session(
+        self,
+        *,
+        discovered: Sequence[ua.EndpointDescription] | None = None,
+        user: UserToken | None = None,
+        session_timeout_s: float = 60,
+        server_application_uri: str | None = None,
+    ) -> None:
+        """Create and activate a Session; OPC 10000-4 §5.7.2, §5.7.3.
+
+        Args:
+            discovered: what ``get_endpoints`` said without security; must be what the Server
+                says now (T10).
+            user: anonymous where nothing is said.
+            server_application_uri: must be in the Server's certificate.
+
+        Raises:
+            SecurityChecksFailed: certificate, signature, nonce or endpoints are not right.
+            ServiceFailed: the Server refused.
+        """
+        security = self._secured()
+        nonce = os.urandom(SESSION_NONCE_SIZE)
+        result = await self._create(security, nonce, session_timeout_s)
+        leaf = self._check_server(security, result, nonce, server_application_uri)
+        endpoints = list(result.ServerEndpoints or ())
+        if discovered is not None:
+            compare_endpoints(discovered, endpoints)
+        self._token = result.AuthenticationToken
+        await self._activate(security, leaf, result.ServerNonce, endpoints, user or AnonymousUser())
+
+    def _secured(self) -> ChannelSecurity:
+        if self.security is None:
+            raise Misuse("no Session without security")
+        return self.security
+
+    async def _create(
+        self, security: ChannelSecurity, nonce: bytes, session_timeout_s: float
+    ) -> ua.CreateSessionResult:
+        request = ua.CreateSessionRequest()
+        parameters = request.Parameters
+        parameters.ClientDescription.ApplicationUri = self._application_uri
+        parameters.ClientDescription.ApplicationName = ua.LocalizedText("Registrar")
+        parameters.ClientDescription.ApplicationType = ua.ApplicationType.Client
+        parameters.EndpointUrl = self.url
+        parameters.SessionName = "Registrar"
+        parameters.ClientNonce = nonce
+        parameters.ClientCertificate = security.identity.certificate
+        parameters.RequestedSessionTimeout = session_timeout_s * 1000
+        parameters.MaxResponseMessageSize = self._limits.channel.max_message_size
+        response = await self._connection.exchange(request, ua.CreateSessionResponse)
+        result: ua.CreateSessionResult = response.Parameters
+        return result
+
+    def _check_server(
+        self,
+        security: ChannelSecurity,
+        result: ua.CreateSessionResult,
+        nonce: bytes,
+        server_application_uri: str | None,
+    ) -> bytes:
+        """Return the Server's leaf; see ``create_session`` for what is checked."""
+        leaf = self._channel.peer_certificate or b""
+        if not result.ServerCertificate or leaf_of(result.ServerCertificate) != leaf:
+            raise SecurityChecksFailed("CreateSession has another certificate than the channel")
+        if len(result.ServerNonce or b"") < SESSION_NONCE_SIZE or result.ServerNonce == nonce:
+            raise SecurityChecksFailed(
+                f"a nonce of {len(result.ServerNonce or b'')} bytes, not fresh ones of at least"
+                f" {SESSION_NONCE_SIZE}",
+                status=StatusCode.BadNonceInvalid,
+            )
+        verify_server_signature(
+            security.policy,
+            result.ServerSignature,
+            server_certificate=leaf,
+            client_certificate=security.identity.certificate,
+            client_nonce=nonce,
+        )
+        uris = application_uris(leaf) if server_application_uri is not None else ()
+        if server_application_uri is not None and server_application_uri not in uris:
+            raise SecurityChecksFailed(
+                f"{server_application_uri[:80]!r} is not in the Server's certificate",
+                status=StatusCode.BadCertificateUriInvalid,
+            )
+        return leaf
+
+    async def _activate(
+        self,
+        security: ChannelSecurity,
+        leaf: bytes,
+        nonce: bytes,
+        endpoints: Iterable[ua.EndpointDescription],
+        user: UserToken,
+    ) -> None:
+        def sign() -> ua.SignatureData:
+            return client_signature(
+                security.policy, security.identity, server_certificate=leaf, server_nonce=nonce
+            )
+
+        request = ua.ActivateSessionRequest()
+        parameters = request.Parameters
+        parameters.ClientSignature = await self._connection.work(sign)
+        token, signature = encode_user_token(
+            user,
+            token_policies=token_policies(
+                endpoints, policy_uri=security.policy.uri, mode=security.mode, url=self.url
+            ),
+            channel_policy=security.policy,
+            server_certificate=leaf,
+            server_nonce=nonce,
+        )
+        parameters.UserIdentityToken = token
+        parameters.UserTokenSignature = signature
+        await self._request(request, ua.ActivateSessionResponse)
+
+    # Attributes
+
+    async def read(self, nodes: Sequence[tuple[ua.NodeId, AttributeIds]]) -> list[ua.DataValue]:
+        """Return an attribute of each node, in order; a bad one has a bad ``StatusCode``."""
+        request = ua.ReadRequest()
+        request.Parameters.TimestampsToReturn = ua.TimestampsToReturn.Neither
+        request.Parameters.NodesToRead = [
+            ua.ReadValueId(NodeId=node_id, AttributeId=attribute) for node_id, attribute in nodes
+        ]
+        response = await self._request(request, ua.ReadResponse)
+        return as_many(nodes, response.Results)
+
+    async def write(self, values: Sequence[tuple[ua.NodeId, ua.Variant]]) -> list[StatusCode]:
+        """Write the Value of each node and return the statuses, in order."""
+        request = ua.WriteRequest()
+        request.Parameters.NodesToWrite = [
+            ua.WriteValue(
+                NodeId=node_id,
+                AttributeId=AttributeIds.Value,
+                Value=ua.DataValue(value, StatusCode=None),
+            )
+            for node_id, value in values
+        ]
+        response = await self._request(request, ua.WriteResponse)
+        return [status_code(result.value) for result in as_many(values, response.Results)]
+
+    # View
+
+    async def browse(
+        self, descriptions: Sequence[ua.BrowseDescription]
+    ) -> list[list[ua.ReferenceDescription]]:
+        """Return all references of each node, in order; follows BrowseNext.
+
+        Raises:
+            ServiceFailed: one of the nodes cannot be browsed.
+            ProtocolViolation: the end did not come within ``browse_rounds``.
+        """
+        request = ua.BrowseRequest()
+        request.Parameters.NodesToBrowse = list(descriptions)
+        response = await self._request(request, ua.BrowseResponse)
+        results = as_many(descriptions, response.Results)
+        found: list[list[ua.ReferenceDescription]] = [[] for _ in descriptions]
+        waiting = collect_references(results, found, range(len(found)))
+        for _ in range(self._limits.browse_rounds):
+            if not waiting:
+                return found
+            more = ua.BrowseNextRequest()
+            more.Parameters.ReleaseContinuationPoints = False
+            more.Parameters.ContinuationPoints = list(waiting.values())
+            answer = await self._request(more, ua.BrowseNextResponse)
+            results = as_many(waiting, answer.Parameters.Results)
+            waiting = collect_references(results, found, tuple(waiting))
+        raise ProtocolViolation(f"no end of Browse in {self._limits.browse_rounds} rounds")
+
+    async def translate(self, paths: Sequence[ua.BrowsePath]) -> list[ua.BrowsePathResult]:
+        """Return where each path ends, in order."""
+        request = ua.TranslateBrowsePathsToNodeIdsRequest()
+        request.Parameters.BrowsePaths = list(paths)
+        response = await self._request(request, ua.TranslateBrowsePathsToNodeIdsResponse)
+        return as_many(paths, response.Results)
+
+    # Methods
+
+    async def call(
+        self, object_id: ua.NodeId, method_id: ua.NodeId, *arguments: ua.Variant
+    ) -> list[ua.Variant]:
+        """Call a Method and return its output arguments.
+
+        Raises:
+            ServiceFailed: the Method or the service failed; ``status`` says how.
+        """
+        method = ua.CallMethodRequest(
+            ObjectId=object_id, MethodId=method_id, InputArguments=list(arguments)
+        )
+        (result,) = await self.call_all((method,))
+        if is_bad(result.StatusCode.value):
+            raise failure_of(result.StatusCode.value, f"method {method_id.to_string()}")
+        return list(result.OutputArguments or ())
+
+    async def call_all(self, requests: Sequence[ua.CallMethodRequest]) -> list[ua.CallMethodResult]:
+        """Call Methods in one request and return their results, in order."""
+        request = ua.CallRequest()
+        request.Parameters.MethodsToCall = list(requests)
+        response = await self._request(request, ua.CallResponse)
+        return as_many(requests, response.Results)
+
+    async def close(self) -> None:
+        """Close Session, channel and TCP, each within ``close_s``; idempotent, never raises."""
+        if self._token is not None:
+            request = ua.CloseSessionRequest()
+            request.DeleteSubscriptions = True
+            with suppress(RegistrarError, TimeoutError):  # the peer ends the Session by itself
+                async with asyncio.timeout(self._limits.close_s):
+                    await self._request(request, ua.CloseSessionResponse)
+            self._token = None
+        await self._connection.close()
+
+    async def _request(self, request: Any, expected: type[Response]) -> Response:
+        if self._token is None:
+            raise Misuse("no Session")
+        request.RequestHeader.AuthenticationToken = self._token
+        return await self._connection.exchange(request, expected)

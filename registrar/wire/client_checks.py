@@ -1,0 +1,144 @@
+"""What a Client checks in the answers of a peer it does not trust."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence, Sized
+from typing import TypeVar
+from urllib.parse import urlsplit
+
+from asyncua import ua
+
+from registrar.errors import ProtocolViolation, Reason, SecurityChecksFailed
+from registrar.status import StatusCode, is_bad
+from registrar.wire.client_connection import failure_of
+
+Item = TypeVar("Item")
+Place = TypeVar("Place")
+
+DEFAULT_PORT = 4840
+
+
+def parse_url(url: str) -> tuple[str, int]:
+    """Return host and port of an ``opc.tcp`` URL.
+
+    Raises:
+        ProtocolViolation: it is none; such URLs come from peers (T26).
+    """
+    host, port, scheme = None, None, ""
+    try:
+        parts = urlsplit(url)
+        host, port, scheme = parts.hostname, parts.port, parts.scheme
+    except ValueError:
+        pass  # told below, with the URL
+    if scheme != "opc.tcp" or not host:
+        raise ProtocolViolation(
+            f"not an opc.tcp URL: {url[:80]!r}", status=StatusCode.BadTcpEndpointUrlInvalid
+        )
+    return host, port or DEFAULT_PORT
+
+
+def compare_endpoints(
+    discovered: Iterable[ua.EndpointDescription], secured: Iterable[ua.EndpointDescription]
+) -> None:
+    """Refuse a Server whose endpoints inside the Session differ from the discovered ones (T10).
+
+    Compared as an unordered multiset, and only in the fields a Server must fill
+    (OPC 10000-4 §5.7.2).
+
+    Raises:
+        SecurityChecksFailed: with the reason ENDPOINTS_ALTERED.
+    """
+    before, now = Counter(map(_essence, discovered)), Counter(map(_essence, secured))
+    if before != now:
+        missing, added = (before - now).total(), (now - before).total()
+        raise SecurityChecksFailed(
+            f"{missing} discovered endpoints are not in the Session's list, {added} are new",
+            reason=Reason.ENDPOINTS_ALTERED,
+        )
+
+
+def _essence(endpoint: ua.EndpointDescription) -> tuple[object, ...]:
+    tokens = Counter(
+        (
+            token.PolicyId or "",
+            int(token.TokenType),
+            token.IssuedTokenType or "",
+            token.IssuerEndpointUrl or "",
+            token.SecurityPolicyUri or "",
+        )
+        for token in endpoint.UserIdentityTokens or ()
+    )
+    return (
+        endpoint.Server.ApplicationUri or "",
+        endpoint.EndpointUrl or "",
+        int(endpoint.SecurityMode),
+        endpoint.SecurityPolicyUri or "",
+        frozenset(tokens.items()),
+        endpoint.TransportProfileUri or "",
+        endpoint.SecurityLevel,
+    )
+
+
+def token_policies(
+    endpoints: Iterable[ua.EndpointDescription],
+    *,
+    policy_uri: str,
+    mode: ua.MessageSecurityMode,
+    url: str,
+) -> list[ua.UserTokenPolicy]:
+    """Return the user tokens the Server takes on the endpoint in use."""
+    fitting = [
+        endpoint
+        for endpoint in endpoints
+        if endpoint.SecurityPolicyUri == policy_uri and endpoint.SecurityMode == mode
+    ]
+    exact = [endpoint for endpoint in fitting if endpoint.EndpointUrl == url]
+    return [
+        policy
+        for endpoint in (exact or fitting)[:1]
+        for policy in endpoint.UserIdentityTokens or ()
+    ]
+
+
+def as_many(asked: Sized, answered: Sequence[Item] | None) -> list[Item]:
+    """Return the results of a service, one for each operation.
+
+    Raises:
+        ProtocolViolation: another number of results.
+    """
+    results = list(answered or ())
+    if len(results) != len(asked):
+        raise ProtocolViolation(
+            f"{len(results)} results for {len(asked)} operations",
+            status=StatusCode.BadUnknownResponse,
+        )
+    return results
+
+
+def collect_references(
+    results: Iterable[ua.BrowseResult],
+    found: Sequence[list[ua.ReferenceDescription]],
+    places: Iterable[int],
+) -> dict[int, bytes]:
+    """Add what Browse returned to ``found`` and return the continuation points by place.
+
+    Raises:
+        ServiceFailed: one of the nodes cannot be browsed.
+    """
+    waiting: dict[int, bytes] = {}
+    for place, result in zip(places, results, strict=True):
+        if is_bad(result.StatusCode.value):
+            raise failure_of(result.StatusCode.value, "Browse")
+        found[place].extend(result.References or ())
+        if result.ContinuationPoint:
+            waiting[place] = result.ContinuationPoint
+    return waiting
+
+
+def status_code(value: int) -> StatusCode:
+    """Return ``value`` as a StatusCode; one we do not know becomes BadUnexpectedError."""
+    try:
+        return StatusCode(value & 0xFFFF0000)
+    except ValueError:
+        return StatusCode.BadUnexpectedError if is_bad(value) else StatusCode.Good

@@ -1,0 +1,494 @@
+"""One TCP connection of a Listener: stages, channel, requests, back-pressure.
+
+accept ──HEL──▶ greeted ──OPN──▶ open ──ActivateSession──▶ in use
+   5 s            10 s             30 s                     TCP keep-alive
+too late, or anything that cannot come now: ERR, closed; nobody else notices
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import os
+import socket
+from collections import deque
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, datetime
+from types import MappingProxyType
+from typing import Any, Protocol, TypeVar, cast
+
+from asyncua import ua
+
+from registrar.errors import (
+    DecodingError,
+    MessageTooLarge,
+    RegistrarError,
+    SecurityChecksFailed,
+    ServiceFailed,
+    TimedOut,
+    Unavailable,
+)
+from registrar.status import StatusCode
+from registrar.ua.codec import decode_message, encode_message, read_request_handle
+from registrar.ua.events import (
+    CloseReceived,
+    ErrorReceived,
+    Event,
+    HelloReceived,
+    MessageAborted,
+    MessageReceived,
+    OpenReceived,
+    OpenRequested,
+)
+from registrar.ua.security_policy import NONE
+from registrar.ua.server_channel import ServerChannel
+from registrar.wire import builtin
+from registrar.wire.application import Application
+from registrar.wire.context import Context
+from registrar.wire.key_queue import KeyQueue
+from registrar.wire.limits import ServerLimits
+from registrar.wire.peers import Peer
+from registrar.wire.services import respond, serve
+from registrar.wire.sessions import SessionTable
+
+T = TypeVar("T")
+
+
+class Host(Protocol):
+    """What a connection needs of its Listener."""
+
+    @property
+    def application(self) -> Application:
+        """Who answers."""
+
+    @property
+    def limits(self) -> ServerLimits:
+        """What it may cost."""
+
+    @property
+    def keys(self) -> KeyQueue:
+        """Where private-key work is done."""
+
+    @property
+    def sessions(self) -> SessionTable:
+        """All Sessions of the Listener."""
+
+    def next_channel_id(self) -> int:
+        """Return an id no other channel has."""
+
+    def joined(self, connection: ServerConnection) -> None:
+        """Count the connection.
+
+        Raises:
+            Unavailable: there are too many.
+        """
+
+    def left(self, connection: ServerConnection) -> None:
+        """Count the connection no more."""
+
+    def watch_sessions(self) -> None:
+        """See to it that Sessions end when their time is over."""
+
+    def refused(self, address: str, error: RegistrarError) -> None:
+        """Count and log a refusal."""
+
+    def run(self, answer: Awaitable[None]) -> None:
+        """Keep ``answer`` running."""
+
+
+class ServerConnection(asyncio.Protocol):
+    """A peer's connection; the ``Channel`` of the services."""
+
+    def __init__(self, host: Host) -> None:
+        self._host = host
+        self._loop = asyncio.get_running_loop()
+        self._limits = host.limits
+        self._channel = ServerChannel(
+            channel_id=host.next_channel_id(),
+            identity_of=host.application.identity,
+            limits=host.limits.channel,
+        )
+        self._transport: asyncio.Transport | None = None
+        self._events: deque[Event] = deque()
+        self._drain_handle: asyncio.Handle | None = None
+        self._running = 0
+        self._is_opening = False
+        self._is_stuck = False
+        self._is_doomed = False
+        self._tokens = 0
+        self._stage = ""
+        self._stage_ends_at: float | None = None
+        self._stage_timer: asyncio.TimerHandle | None = None
+        self._write_timer: asyncio.TimerHandle | None = None
+        self.address = ""
+        self.endpoint_url = ""
+        self.peer = Peer(
+            address="", policy=NONE, mode=ua.MessageSecurityMode.None_, certificate=None
+        )
+        self.max_response_size = 0
+        self.is_closed = False
+
+    # asyncio calls these
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Take the peer in, unless there are too many."""
+        self._transport = cast(asyncio.Transport, transport)
+        peer_name = transport.get_extra_info("peername")
+        self.address = str(peer_name[0]) if peer_name else ""
+        self.peer.address = self.address
+        self._transport.set_write_buffer_limits(high=self._limits.write_buffer_size)
+        try:
+            self._host.joined(self)
+        except Unavailable as error:
+            self._refuse(error)
+            return
+        self._enter("HEL", self._limits.hello_s)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Let go of everything."""
+        self.is_closed = True
+        self._events.clear()
+        for timer in (self._stage_timer, self._write_timer, self._drain_handle):
+            if timer is not None:
+                timer.cancel()
+        self._host.sessions.detach(self)
+        self._host.left(self)
+
+    def data_received(self, data: bytes) -> None:
+        """Take bytes of the peer."""
+        if self._is_doomed:
+            return
+        try:
+            self._events += self._channel.receive(data, self._loop.time())
+        except RegistrarError as error:
+            self._refuse(error)
+            return
+        self._drain()
+
+    def eof_received(self) -> bool:
+        """Close our side as well."""
+        return False
+
+    def pause_writing(self) -> None:
+        """Stop reading while the peer does not read; drop it if it goes on so."""
+        self._is_stuck = True
+        self._flow()
+        self._write_timer = self._loop.call_later(self._limits.write_s, self._drop_slow)
+
+    def resume_writing(self) -> None:
+        """Go on."""
+        self._is_stuck = False
+        if self._write_timer is not None:
+            self._write_timer.cancel()
+            self._write_timer = None
+        self._drain()
+
+    # Services call these
+
+    def work(self, job: Callable[[], T]) -> asyncio.Future[T]:
+        """Run ``job`` as private-key work of this peer."""
+        bits = self.peer.identity.key_bits if self.peer.identity is not None else 0
+        return self._host.keys.submit(self.address, bits, job)
+
+    def sessions_changed(self) -> None:
+        """Watch the peer again if no Session uses this channel, and not if one does."""
+        if self.is_closed:
+            return
+        if self._host.sessions.serves(self):
+            self._stage_ends_at = None
+        else:
+            self._enter("an activated Session", self._limits.session_s)
+        self._host.watch_sessions()
+
+    # The Listener calls this
+
+    def drop(self, *, after_response: bool) -> None:
+        """End the connection: after the responses to come if asked for, else at once."""
+        transport = self._transport
+        if transport is None or self.is_closed:
+            return
+        self._is_doomed = True
+        self._events.clear()
+        if not after_response:
+            transport.abort()
+        elif not self._running:
+            self._loop.call_soon(self._close)
+
+    # Stages
+
+    def _enter(self, stage: str, duration_s: float) -> None:
+        self._stage = stage
+        self._stage_ends_at = self._loop.time() + duration_s
+        if self._stage_timer is None:
+            self._stage_timer = self._loop.call_at(self._stage_ends_at, self._on_stage_timer)
+        elif self._stage_timer.when() > self._stage_ends_at:
+            self._stage_timer.cancel()
+            self._stage_timer = self._loop.call_at(self._stage_ends_at, self._on_stage_timer)
+
+    def _on_stage_timer(self) -> None:
+        self._stage_timer = None
+        ends_at = self._stage_ends_at
+        if ends_at is None:
+            return
+        if self._loop.time() < ends_at:
+            self._stage_timer = self._loop.call_at(ends_at, self._on_stage_timer)
+            return
+        self._refuse(TimedOut(f"no {self._stage} in time"))
+
+    def _drop_slow(self) -> None:
+        self._host.refused(self.address, TimedOut("the peer does not read what we write"))
+        if self._transport is not None:
+            self._transport.abort()
+
+    # Events
+
+    def _drain(self) -> None:
+        """Handle what has arrived, as long as the peer takes the answers and others are served."""
+        self._drain_handle = None
+        for _ in range(self._limits.requests_per_turn):
+            if not self._events or self._is_held:
+                break
+            event = self._events.popleft()
+            try:
+                HANDLERS[type(event)](self, event)
+            except RegistrarError as error:
+                self._refuse(error)
+        if self._events and not self._is_held and self._drain_handle is None:
+            self._drain_handle = self._loop.call_soon(self._drain)
+        self._flow()
+
+    @property
+    def _is_held(self) -> bool:
+        """Whether no request may be taken up now."""
+        return (
+            self._is_opening
+            or self._is_stuck
+            or self._is_doomed
+            or self._running >= self._limits.outstanding_requests
+        )
+
+    def _flow(self) -> None:
+        """Read from the peer only while its requests can be taken up."""
+        transport = self._transport
+        if transport is None or transport.is_closing():
+            return
+        if self._is_held or self._events:
+            transport.pause_reading()
+        else:
+            transport.resume_reading()
+
+    def _on_hello(self, event: HelloReceived) -> None:
+        self.endpoint_url = event.hello.endpoint_url
+        self._write(self._channel.acknowledge())
+        self._enter("OPN", self._limits.open_s)
+
+    def _on_message(self, event: MessageReceived) -> None:
+        try:
+            request = decode_message(event.body, self._limits.decoder)
+        except DecodingError as error:
+            self._fault(event.request_id, read_request_handle(event.body), error)
+            return
+        if not hasattr(request, "RequestHeader"):
+            self._fault(event.request_id, 0, DecodingError("a response is no request"))
+            return
+        context = Context(
+            application=self._host.application,
+            sessions=self._host.sessions,
+            limits=self._limits,
+            channel=self,
+            now=self._loop.time(),
+        )
+        try:
+            answer = serve(context, request)
+        except Exception as error:  # a request ends here
+            self._fault(event.request_id, request.RequestHeader.RequestHandle, error)
+            return
+        if inspect.isawaitable(answer):
+            self._running += 1
+            self._host.run(self._answer_later(event.request_id, request, answer))
+        else:
+            self._answer(event.request_id, request, answer)
+
+    async def _answer_later(self, request_id: int, request: Any, answer: Awaitable[Any]) -> None:
+        try:
+            response = await answer
+        except Exception as error:  # a task ends here
+            self._running -= 1
+            self._fault(request_id, request.RequestHeader.RequestHandle, error)
+        else:
+            self._running -= 1
+            self._answer(request_id, request, response)
+        if self._is_doomed:
+            if not self._running:
+                self._close()
+        elif not self.is_closed:
+            self._drain()
+
+    def _on_abort(self, _: MessageAborted) -> None:
+        """The peer gave up a request: nothing to do."""
+
+    def _on_close(self, _: CloseReceived) -> None:
+        self._close()
+
+    def _on_error(self, _: ErrorReceived) -> None:
+        self._close()
+
+    # OPN
+
+    def _on_open(self, event: OpenReceived) -> None:
+        self._is_opening = True
+        bits = event.key_bits
+        self._private(bits, lambda: self._channel.process_open(event), self._on_requested)
+
+    def _on_requested(self, requested: OpenRequested) -> None:
+        """Decide about trust, then answer: our signature comes last (T14)."""
+        peer = self._decide(requested)
+        now, created_at = self._loop.time(), datetime.now(UTC)
+        self._tokens += 1
+        nonce = os.urandom(requested.policy.nonce_size)
+
+        def accept() -> bytes:
+            return self._channel.accept_open(
+                requested, token_id=self._tokens, nonce=nonce, created_at=created_at, now=now
+            )
+
+        bits = peer.identity.key_bits if peer.identity is not None else 0
+        self._private(bits, accept, lambda data: self._on_accepted(peer, requested, data))
+
+    def _decide(self, requested: OpenRequested) -> Peer:
+        """Return the peer whose channel may open.
+
+        Raises:
+            RegistrarError: no endpoint has this policy and mode, or the peer is not trusted.
+        """
+        peer = self.peer
+        if not requested.renewal:
+            peer = Peer(
+                address=self.address,
+                policy=requested.policy,
+                mode=requested.mode,
+                certificate=requested.peer_certificate,
+                chain=requested.peer_chain,
+                identity=requested.identity,
+            )
+        application = self._host.application
+        if peer.policy is not NONE:
+            offered = {
+                (endpoint.SecurityPolicyUri, endpoint.SecurityMode)
+                for endpoint in application.endpoints(self.endpoint_url)
+            }
+            if (peer.policy.uri, peer.mode) not in offered:
+                raise SecurityChecksFailed(
+                    f"no endpoint has {peer.policy.name} and {peer.mode.name}",
+                    status=StatusCode.BadSecurityPolicyRejected,
+                )
+            application.admit(peer, datetime.now(UTC))
+        return peer
+
+    def _on_accepted(self, peer: Peer, requested: OpenRequested, data: bytes) -> None:
+        self._is_opening = False
+        self._write(data)
+        if not requested.renewal:
+            self.peer = peer
+            self._keep_alive()
+            self._enter("an activated Session", self._limits.session_s)
+        self._events += self._channel.receive(b"", self._loop.time())
+        self._drain()
+
+    def _private(self, bits: int, job: Callable[[], T], then: Callable[[T], None]) -> None:
+        """Run ``job`` as private-key work where it is some, then hand its result on."""
+
+        def settle(future: asyncio.Future[T]) -> None:
+            if self.is_closed or future.cancelled():
+                future.cancelled() or future.exception()
+                return
+            try:
+                then(future.result())
+            except Exception as error:  # a callback of the loop ends here
+                self._refuse(_translated(error))
+
+        if bits:
+            self._host.keys.submit(self.address, bits, job).add_done_callback(settle)
+        else:
+            then(job())
+
+    # Answers
+
+    def _answer(self, request_id: int, request: Any, response: Any) -> None:
+        self._send(request_id, respond(response, request), request.RequestHeader.RequestHandle)
+
+    def _fault(self, request_id: int, handle: int, error: Exception) -> None:
+        translated = _translated(error)
+        self._host.refused(self.address, translated)
+        fault = ua.ServiceFault()
+        fault.ResponseHeader.RequestHandle = handle
+        fault.ResponseHeader.Timestamp = datetime.now(UTC)
+        fault.ResponseHeader.ServiceResult = builtin.status_code(translated.status)
+        self._send(request_id, fault, handle)
+
+    def _send(self, request_id: int, response: Any, handle: int) -> None:
+        if self.is_closed:
+            return
+        try:
+            body = encode_message(response)
+            if self.max_response_size and len(body) > self.max_response_size:
+                raise MessageTooLarge(f"a response of {len(body)} bytes")
+            data = self._channel.send(request_id, body, self._loop.time())
+        except MessageTooLarge as error:
+            if isinstance(response, ua.ServiceFault):
+                self._refuse(error)
+            else:
+                failed = ServiceFailed(str(error), status=StatusCode.BadResponseTooLarge)
+                self._fault(request_id, handle, failed)
+        except RegistrarError as error:
+            self._refuse(error)
+        else:
+            self._write(data)
+
+    def _write(self, data: bytes) -> None:
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.write(data)
+
+    def _refuse(self, error: RegistrarError) -> None:
+        """Tell the peer what it may hear of ``error`` and close the connection."""
+        if self.is_closed or (self._is_doomed and not self._running):
+            return
+        self._host.refused(self.address, error)
+        self._write(self._channel.error_message(error))
+        self._is_doomed = True
+        self._events.clear()
+        self._close()
+
+    def _close(self) -> None:
+        transport = self._transport
+        if transport is None or transport.is_closing():
+            return
+        transport.close()
+        if self._write_timer is None:
+            self._write_timer = self._loop.call_later(self._limits.write_s, transport.abort)
+
+    def _keep_alive(self) -> None:
+        if self._transport is not None:
+            sock = self._transport.get_extra_info("socket")
+            if sock is not None:
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+
+
+def _translated(error: Exception) -> RegistrarError:
+    """Return what may be told of ``error``; one of ours says itself, another is a fault of ours."""
+    if isinstance(error, RegistrarError):
+        return error
+    return RegistrarError(f"internal error: {type(error).__name__}: {error}")
+
+
+HANDLERS: Mapping[type[Event], Callable[[ServerConnection, Any], None]] = MappingProxyType(
+    {
+        HelloReceived: ServerConnection._on_hello,
+        OpenReceived: ServerConnection._on_open,
+        MessageReceived: ServerConnection._on_message,
+        MessageAborted: ServerConnection._on_abort,
+        CloseReceived: ServerConnection._on_close,
+        ErrorReceived: ServerConnection._on_error,
+    }
+)
+"""What a Server does on each event; it is never told of the others."""

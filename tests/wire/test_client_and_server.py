@@ -1,0 +1,106 @@
+"""Our Client and our Listener over TCP: every policy and mode, every service."""
+
+from __future__ import annotations
+
+import pytest
+from asyncua import ua
+from asyncua.ua.attribute_ids import AttributeIds
+
+from registrar.errors import ServiceFailed
+from registrar.status import StatusCode
+from registrar.ua.application_identity import ApplicationIdentity
+from registrar.ua.security_policy import SecurityPolicy
+from registrar.ua.user_tokens import UserNameUser, X509User, X509UserClaim
+from registrar.wire import Client, Role
+from tests.wire.plant import (
+    COUNTER,
+    CYCLE,
+    ECHO,
+    MODES,
+    OBJECTS,
+    POLICIES,
+    SERVER_URI,
+    Plant,
+    open_session,
+    path_to,
+    string,
+    value_of,
+)
+
+
+@pytest.mark.clause("OPC 10000-4 §5.5")
+async def test_endpoints_are_found_without_security(plant: Plant) -> None:
+    async with await Client.connect(plant.url) as client:
+        endpoints = await client.get_endpoints()
+        servers = await client.find_servers()
+
+    assert len(endpoints) == len(POLICIES) * len(MODES) + 1
+    assert {endpoint.EndpointUrl for endpoint in endpoints} == {plant.url}
+    assert [server.ApplicationUri for server in servers] == [SERVER_URI]
+
+
+@pytest.mark.parametrize("mode", MODES, ids=lambda mode: mode.name)
+@pytest.mark.parametrize("policy", POLICIES, ids=lambda policy: policy.name)
+async def test_a_session_reads_browses_and_calls(
+    plant: Plant,
+    client_identity: ApplicationIdentity,
+    policy: SecurityPolicy,
+    mode: ua.MessageSecurityMode,
+) -> None:
+    async with await Client.connect(plant.url) as discovery:
+        discovered = await discovery.get_endpoints()
+
+    security = plant.security(client_identity, policy, mode)
+    async with await Client.connect(plant.url, security=security) as client:
+        await client.create_session(discovered=discovered, server_application_uri=SERVER_URI)
+        (name, cycle) = await client.read(
+            [(COUNTER, AttributeIds.BrowseName), (CYCLE, AttributeIds.Value)]
+        )
+        ((*found,),) = await client.browse([ua.BrowseDescription(NodeId=COUNTER, ResultMask=63)])
+        outputs = await client.call(COUNTER, ECHO, string("hello"))
+
+    assert value_of(name) == ua.QualifiedName("Counter", 1)
+    assert value_of(cycle) == 0
+    assert {reference.BrowseName.Name for reference in found} >= {"Cycle", "Echo", "Setting"}
+    assert [output.Value for output in outputs] == ["hello"]
+    assert len(plant.closed) == 1
+
+
+async def test_a_path_leads_to_its_node(plant: Plant, client_identity: ApplicationIdentity) -> None:
+    path = path_to(OBJECTS, "Counter", "Cycle")
+
+    async with await open_session(plant, client_identity) as client:
+        (result,) = await client.translate([path])
+
+    assert [target.TargetId for target in result.Targets] == [CYCLE]
+
+
+async def test_a_user_name_and_its_password_arrive(
+    plant: Plant, client_identity: ApplicationIdentity
+) -> None:
+    async with await Client.connect(plant.url, security=plant.security(client_identity)) as client:
+        await client.create_session(user=UserNameUser("operator", "secret"))
+
+        (session,) = plant.authenticated
+        assert session.roles == {Role.ANONYMOUS, Role.AUTHENTICATED_USER}
+        assert session.user == UserNameUser("operator", "")  # the password is forgotten
+
+
+async def test_a_wrong_password_is_refused(
+    plant: Plant, client_identity: ApplicationIdentity
+) -> None:
+    async with await Client.connect(plant.url, security=plant.security(client_identity)) as client:
+        with pytest.raises(ServiceFailed) as caught:
+            await client.create_session(user=UserNameUser("operator", "guess"))
+
+    assert caught.value.status is StatusCode.BadUserAccessDenied
+
+
+async def test_a_user_certificate_arrives(
+    plant: Plant, client_identity: ApplicationIdentity, stranger: ApplicationIdentity
+) -> None:
+    async with await Client.connect(plant.url, security=plant.security(client_identity)) as client:
+        await client.create_session(user=X509User(stranger))
+
+        (session,) = plant.authenticated
+        assert session.user == X509UserClaim(stranger.certificate)
