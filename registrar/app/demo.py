@@ -87,6 +87,10 @@ class DemoReport:
     """User and system time of this process during the campaign, threads included."""
     registrar_peak_rss_mb: float
     """Of this process until the end of the campaign."""
+    exchanges: int
+    """Requests to devices that were answered."""
+    private_key_operations: int
+    """With the key of the Registrar, in channels and Sessions."""
     outcomes: tuple[Outcome, ...]
 
 
@@ -96,6 +100,8 @@ class _Campaign:
     wall_s: float
     cpu_s: float
     peak_rss_mb: float
+    exchanges: int
+    private_key_operations: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,6 +113,8 @@ class Demo:
     keep: Path | None
     """Where to leave ``site`` and ``delivery``; None: nowhere."""
     view: View
+    impostors: int | None = None
+    """How many devices are impostors; None: one in twenty."""
 
     async def run(self) -> DemoReport:
         """Run it and return what was seen.
@@ -131,6 +139,7 @@ class Demo:
             delivery = directory / "delivery"
             arguments = [
                 *("--devices", str(self.devices), "--seed", str(self.seed)),
+                *(() if self.impostors is None else ("--impostors", str(self.impostors))),
                 *("--out", str(delivery)),
                 *("--update-manager", f"opc.tcp://127.0.0.1:{site.settings.listener.port}"),
                 *("--certificate", str(manager.certificate), "--key", str(manager.private_key)),
@@ -159,12 +168,15 @@ class Demo:
                     outcomes.append(outcome)
                     self.view.end(outcome)
             wall_s = time.monotonic() - began
+            counters = registrar.counters
         after = resource.getrusage(resource.RUSAGE_SELF)
         return _Campaign(
             outcomes=tuple(outcomes),
             wall_s=wall_s,
             cpu_s=after.ru_utime + after.ru_stime - usage.ru_utime - usage.ru_stime,
             peak_rss_mb=after.ru_maxrss / 1024,
+            exchanges=counters.exchanges,
+            private_key_operations=counters.private_key_operations,
         )
 
     @contextmanager
@@ -247,6 +259,8 @@ async def _judged(
         devices_per_s=len(truth.devices) / campaign.wall_s,
         registrar_cpu_ms_per_device=1000 * campaign.cpu_s / len(truth.devices),
         registrar_peak_rss_mb=campaign.peak_rss_mb,
+        exchanges=campaign.exchanges,
+        private_key_operations=campaign.private_key_operations,
         outcomes=campaign.outcomes,
     )
 
