@@ -17,16 +17,15 @@ from datetime import datetime
 from itertools import pairwise
 
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
-from cryptography.x509.oid import ExtendedKeyUsageOID, ExtensionOID
 
 from registrar.core.certificate import MAX_CHAIN_LENGTH, Certificate
 from registrar.core.crl import is_crl_of
 from registrar.core.signatures import MAX_RSA_BITS, WEAK_HASHES, is_issued_by, is_sound_key
 from registrar.core.trust import TrustList
+from registrar.core.usage import usage_faults
 from registrar.core.validation import (
     Anchor,
     Check,
-    Purpose,
     Suppressed,
     ValidationOptions,
     names_host,
@@ -93,16 +92,6 @@ _STEPS: Mapping[StatusCode, int] = {
     StatusCode.BadCertificateRevoked: 11,
     StatusCode.BadCertificateIssuerRevoked: 11,
 }
-
-_TLS_USAGES = frozenset(
-    {
-        ExtendedKeyUsageOID.SERVER_AUTH.dotted_string,
-        ExtendedKeyUsageOID.CLIENT_AUTH.dotted_string,
-    }
-)
-_ANY_USAGE = ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE.dotted_string
-_KEY_USAGE = ExtensionOID.KEY_USAGE.dotted_string
-_EXTENDED_KEY_USAGE = ExtensionOID.EXTENDED_KEY_USAGE.dotted_string
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -303,7 +292,7 @@ class _Validation:
             )
 
     def _check_usage(self) -> None:
-        for detail, is_final in _usage_faults(self._leaf, self._options.purpose):
+        for detail, is_final in usage_faults(self._leaf, self._options.purpose):
             if is_final:
                 raise self._rejected(StatusCode.BadCertificateUseNotAllowed, detail)
             self._found(Check.USAGE, self._leaf, detail)
@@ -382,31 +371,3 @@ def _anchors(chain: tuple[Certificate, ...], anchor: Anchor) -> tuple[Certificat
 
 def _step(error: CertificateRejected) -> int:
     return _STEPS.get(error.status, 3)
-
-
-def _usage_faults(leaf: Certificate, purpose: Purpose) -> Iterator[tuple[str, bool]]:
-    """Yield each fault of usage and whether nothing may suppress it."""
-    usage, extended = leaf.key_usage, leaf.extended_key_usage
-    if leaf.is_ca and not leaf.is_self_issued and purpose is not Purpose.TICKET_SIGNER:
-        yield "a CA cannot be the end of a chain", True
-    if purpose is Purpose.TICKET_SIGNER:
-        if usage is not None and not (usage.digital_signature or usage.content_commitment):
-            yield "its keyUsage does not allow signing documents", False
-        if extended is not None and extended <= _TLS_USAGES:
-            yield "its extendedKeyUsage is for channels only", False
-        return
-    if usage is not None and not usage.digital_signature:
-        yield "its keyUsage lacks digitalSignature", _KEY_USAGE in leaf.critical
-    if purpose is Purpose.APPLICATION and usage is not None:
-        is_rsa = isinstance(leaf.public_key, rsa.RSAPublicKey)
-        if is_rsa and not (usage.key_encipherment or usage.data_encipherment):
-            yield "its keyUsage lacks keyEncipherment and dataEncipherment", False
-    if (
-        purpose is not Purpose.USER
-        and extended is not None
-        and not extended & (_TLS_USAGES | {_ANY_USAGE})
-    ):
-        yield (
-            "its extendedKeyUsage lacks serverAuth and clientAuth",
-            (_EXTENDED_KEY_USAGE in leaf.critical),
-        )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -19,7 +19,7 @@ from registrar.core.identity import (
     validate_identity,
 )
 from registrar.core.match import Candidate, match
-from registrar.core.ticket import MAX_AUTHORITIES, MAX_AUTHORITY_ISSUERS, CertificateAuthority
+from registrar.core.ticket import MAX_AUTHORITIES, CertificateAuthority
 from registrar.core.trust import DeviceIdentityAuthorities, TrustList
 from registrar.core.validation import Check
 from registrar.errors import CertificateRejected, Reason
@@ -191,17 +191,24 @@ def test_an_authority_may_be_a_chain_and_an_unreadable_one_helps_nobody() -> Non
 
 
 def test_the_authorities_of_tickets_are_limited() -> None:
-    crowd = CertificateAuthority(
-        authority_certificate=root().der,
-        issuer_certificates=tuple(root(f"r{n}").der for n in range(MAX_AUTHORITY_ISSUERS)),
-    )
-    ticket = MAKER.believed(device_payload())
-    crowded = replace(ticket, ticket=replace(ticket.ticket, authorities=(crowd,) * MAX_AUTHORITIES))
+    chosen = MAKER.believed(device_payload())
+    authorities = [
+        CertificateAuthority(authority_certificate=root(f"ca {number}").der)
+        for number in range(MAX_TICKET_AUTHORITIES + 2)
+    ]
+    tickets = [
+        replace(chosen, ticket=replace(chosen.ticket, authorities=tuple(part)))
+        for part in batched(authorities, MAX_AUTHORITIES)
+    ]
 
-    trust = ticket_trust([crowded] * 40)
+    assert len(ticket_trust(tickets).trusted_certificates) == MAX_TICKET_AUTHORITIES
 
-    count = len(trust.trusted_certificates) + len(trust.issuer_certificates)
-    assert count <= MAX_TICKET_AUTHORITIES + MAX_AUTHORITY_ISSUERS + 1
+
+def batched(
+    items: Sequence[CertificateAuthority], size: int
+) -> Iterator[Sequence[CertificateAuthority]]:
+    for start in range(0, len(items), size):
+        yield items[start : start + size]
 
 
 # Time

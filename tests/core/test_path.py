@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa, x25519
 
 from registrar.core import path as module
 from registrar.core.certificate import MAX_CHAIN_LENGTH, Certificate
@@ -226,6 +226,20 @@ def test_signature_checks_of_one_leaf_are_limited() -> None:
     )
 
 
+def test_complete_chains_of_one_leaf_are_limited() -> None:
+    """The one good chain stands behind as many bad ones as are looked at."""
+    key = ec_key()
+    doubles = [
+        root("root", key=key, not_after=NOW - timedelta(days=number))
+        for number in range(1, module.MAX_PATHS + 1)
+    ]
+    current = root("root", key=key)
+    leaf = current.issue("leaf")
+
+    validate(leaf, trusting(*doubles[1:], current))
+    assert refusal(leaf, trusting(*doubles, current)) is StatusCode.BadCertificateIssuerTimeInvalid
+
+
 def test_intermediates_beyond_the_limit_are_not_looked_at() -> None:
     ca = root()
     issuing = ca.issue("issuing", is_ca=True)
@@ -281,6 +295,14 @@ def test_rsa_keys_have_a_least_and_a_greatest_length(bits: int, is_good: bool) -
 def test_a_short_curve_is_refused() -> None:
     ca = root()
     leaf = ca.issue("leaf", key=ec_key(ec.SECP224R1()))
+
+    assert refusal(leaf, trusting(ca)) is StatusCode.BadCertificatePolicyCheckFailed
+
+
+def test_a_key_that_cannot_sign_is_refused() -> None:
+    ca = root()
+    exchange: Any = x25519.X25519PrivateKey.generate()
+    leaf = ca.issue("leaf", key=exchange, ski=False)
 
     assert refusal(leaf, trusting(ca)) is StatusCode.BadCertificatePolicyCheckFailed
 
