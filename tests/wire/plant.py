@@ -81,7 +81,10 @@ def path_to(start: ua.NodeId, *names: str) -> ua.BrowsePath:
     """Return the path of ``names`` in the Server's own namespace, below ``start``."""
     elements = [
         ELEMENT(
-            ReferenceTypeId=node_id(33), IncludeSubtypes=True, TargetName=ua.QualifiedName(name, 1)
+            ReferenceTypeId=node_id(33),
+            IsInverse=False,
+            IncludeSubtypes=True,
+            TargetName=ua.QualifiedName(name, 1),
         )
         for name in names
     ]
