@@ -290,7 +290,7 @@ class ServerChannel:
         identity = self._identity_of(header.receiver_thumbprint)
         if identity is None or not header.policy.allows_key(identity.key_bits):
             raise SecurityChecksFailed(
-                f"no usable certificate of ours has the thumbprint {header.receiver_thumbprint.hex()}",
+                f"no usable certificate has the thumbprint {header.receiver_thumbprint.hex()}",
                 status=StatusCode.BadCertificateInvalid,
             )
         chain = split_chain(header.sender_certificate)

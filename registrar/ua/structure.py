@@ -121,11 +121,14 @@ def decoder_of_encoding(identifier: object) -> Decoder | None:
 
 @functools.cache
 def _known_encodings() -> Mapping[object, type]:
-    """Return the structures asyncua has from the standard, as they were before any peer spoke."""
+    """Return the structures asyncua has from the standard, messages left out.
+
+    Some have a corrected subclass of the same name, which its users expect.
+    """
     return {
-        type_id.Identifier: cls
+        type_id.Identifier: getattr(ua, cls.__name__, cls)
         for type_id, cls in ua.extension_objects_by_typeid.items()
-        if type_id.NamespaceIndex == 0
+        if type_id.NamespaceIndex == 0 and all(field.name != "TypeId" for field in fields(cls))
     }
 
 
@@ -295,7 +298,7 @@ class _Source:
 
     def _construction(self) -> list[str]:
         parameters = self._cls.__dataclass_params__  # type: ignore[attr-defined]
-        if parameters.frozen or hasattr(self._cls, "__post_init__"):
+        if parameters.frozen:
             values = ", ".join(f"{field.name}=v{i}" for i, field in enumerate(self._fields))
             return [f"    return cls({values}), at"]
         lines = ["    o = new(cls)"]

@@ -11,8 +11,10 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
+from registrar.ua import open_chunk, transport
 from registrar.ua.application_identity import ApplicationIdentity
 from registrar.ua.channel import ClientChannel, ServerChannel
+from registrar.ua.codec import encode_message
 from registrar.ua.events import (
     Acknowledged,
     ChannelOpened,
@@ -23,6 +25,7 @@ from registrar.ua.events import (
     OpenRequested,
 )
 from registrar.ua.limits import ChannelLimits
+from registrar.ua.open_chunk import OpenContent
 from registrar.ua.security_policy import (
     AES128_SHA256_RSAOAEP,
     AES256_SHA256_RSAPSS,
@@ -205,3 +208,69 @@ def plain_chunk(
 ) -> bytes:
     """Return a chunk without security, for a channel that ``open_pair`` opened."""
     return PlainChunks().seal(kind, channel_id, token_id, sequence, request_id, body)
+
+
+def flip(data: bytes, at: int) -> bytes:
+    """Return ``data`` with one bit changed in the byte at ``at``."""
+    return data[:at] + bytes([data[at] ^ 0x10]) + data[at + 1 :]
+
+
+def heard(data: bytes) -> int:
+    """Return the status in an ERR chunk."""
+    return transport.decode_error(data[transport.HEADER.size :]).error
+
+
+def take_open(pair: Pair, data: bytes) -> OpenRequested | None:
+    """Let the server take an OPN; None if it still waits for bytes."""
+    events = pair.server.receive(data, 0)
+    if not events:
+        return None
+    [received] = events
+    assert isinstance(received, OpenReceived)
+    return pair.server.process_open(received)
+
+
+def forge_open(
+    policy: SecurityPolicy,
+    mode: int,
+    identity: ApplicationIdentity,
+    server: ApplicationIdentity,
+    *,
+    channel_id: int = 0,
+    sequence: int = 1,
+    renew: bool = False,
+    nonce: bytes = bytes(32),
+    version: int = 0,
+    body: bytes | None = None,
+) -> bytes:
+    """Return an OPN as a client might make it that does not keep the rules."""
+    kind = ua.SecurityTokenRequestType
+    request = ua.OpenSecureChannelRequest()
+    parameters = request.Parameters
+    parameters.ClientProtocolVersion = ua.UInt32(version)
+    parameters.RequestType = kind.Renew if renew else kind.Issue
+    parameters.SecurityMode = mode  # type: ignore[assignment]
+    parameters.ClientNonce = ua.ByteString(nonce)
+    parameters.RequestedLifetime = ua.UInt32(60_000)
+    content = OpenContent(
+        sequence_number=sequence,
+        request_id=1,
+        body=encode_message(request) if body is None else body,
+    )
+    if policy.is_none:
+        return open_chunk.seal_plain(policy, channel_id=channel_id, content=content)
+    return open_chunk.seal(
+        policy,
+        identity=identity,
+        receiver_key=server.private_key.public_key(),
+        receiver_thumbprint=server.thumbprint,
+        channel_id=channel_id,
+        content=content,
+    )
+
+
+def greeted(client: ApplicationIdentity, server: ApplicationIdentity) -> Pair:
+    """Return a pair that waits for the first OPN."""
+    pair = make_pair(BASIC256SHA256, Mode.Sign, client, server)
+    pair.greet()
+    return pair
