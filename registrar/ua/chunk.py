@@ -132,6 +132,7 @@ class MessageAssembler:
             if len(self._parts) >= limits.max_partial_messages:
                 raise self._too_large("another unfinished message", limits.max_partial_messages)
             parts = self._parts[request_id] = []
+            self._sizes[request_id] = 0
         self._charge(request_id, parts, body, final=final)
         if not final:
             return None
@@ -153,7 +154,7 @@ class MessageAssembler:
             raise self._too_large(f"{size} bytes", limits.max_message_size)
         parts.append(body)
         self._size = size
-        self._sizes[request_id] = self._sizes.get(request_id, 0) + len(body)
+        self._sizes[request_id] += len(body)
 
     @staticmethod
     def _too_large(what: str, limit: int) -> MessageTooLarge:

@@ -8,7 +8,7 @@ and back with that index as an argument; the decoder itself leaves them opaque.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from types import MappingProxyType
 
@@ -70,7 +70,7 @@ class TicketListType:
 class ManagerDescription:
     """Where a Device finds a manager of some purpose."""
 
-    Name: ua.LocalizedText | None = None
+    Name: ua.LocalizedText = field(default_factory=ua.LocalizedText)
     IsRequired: bool = False
     PurposeUri: str | None = None
     ProtocolUri: str | None = None

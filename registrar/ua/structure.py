@@ -35,7 +35,9 @@ from registrar.ua import binary
 from registrar.ua.binary import Budget, Decoder, Encoder, decode_count
 from registrar.ua.variant import BUILT_IN, BUILT_IN_CODES
 
-_ANNOTATION = re.compile(r"(?:(list|tuple)\[)?(type\[)?(\w+\.)?(\w+)(?:, \.\.\.)?\]{0,2}")
+_ANNOTATION = re.compile(
+    r"(?:(list|tuple)\[)?(type\[)?(\w+\.)?(\w+)(?:, \.\.\.)?\]{0,2}( \| None)?"
+)
 _PYTHON_TYPES: Mapping[type, str] = MappingProxyType(
     {str: "String", bytes: "ByteString", datetime: "DateTime", bool: "Boolean", float: "Double"}
 )
@@ -158,8 +160,11 @@ def _field_of(name: str, annotation: Any, owner: type) -> _Field:
     match = _ANNOTATION.fullmatch(annotation.strip("'\""))
     if match is None:
         raise UnsupportedStructure(f"{owner.__name__}.{name} is of type {annotation!r}")
-    sequence, abstract, prefix, base = match.groups()
+    sequence, abstract, prefix, base, optional = match.groups()
     cls = ua.ExtensionObject if abstract else _resolve(base, owner, in_ua=bool(prefix))
+    if optional and (sequence or cls not in _PYTHON_TYPES):
+        # In asyncua's classes this is a field that a mask switches off; in ours a null String.
+        raise UnsupportedStructure(f"{owner.__name__}.{name} is optional")
     return _Field(name, cls, sequence or "")
 
 

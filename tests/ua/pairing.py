@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from asyncua import ua
 from cryptography import x509
@@ -232,7 +233,7 @@ def take_open(pair: Pair, data: bytes) -> OpenRequested | None:
 
 def forge_open(
     policy: SecurityPolicy,
-    mode: int,
+    mode: Any,
     identity: ApplicationIdentity,
     server: ApplicationIdentity,
     *,
@@ -249,7 +250,7 @@ def forge_open(
     parameters = request.Parameters
     parameters.ClientProtocolVersion = ua.UInt32(version)
     parameters.RequestType = kind.Renew if renew else kind.Issue
-    parameters.SecurityMode = mode  # type: ignore[assignment]
+    parameters.SecurityMode = mode
     parameters.ClientNonce = ua.ByteString(nonce)
     parameters.RequestedLifetime = ua.UInt32(60_000)
     content = OpenContent(

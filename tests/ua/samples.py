@@ -34,7 +34,7 @@ class Sampler:
         self._random = random.Random(seed)
         self._depth = 0
 
-    def instance(self, cls: type) -> Any:
+    def instance(self, cls: Any) -> Any:
         """Return an instance of ``cls`` with all fields filled."""
         special = self._special(cls)
         if special is not None:
@@ -88,7 +88,11 @@ class Sampler:
         uri: Any = self._random.choice((None, "urn:x"))
         index: Any = self._random.choice((0, 3))
         return ua.ExpandedNodeId(
-            node_id.Identifier, node_id.NamespaceIndex, None, NamespaceUri=uri, ServerIndex=index
+            node_id.Identifier,
+            node_id.NamespaceIndex,
+            node_id.NodeIdType,
+            NamespaceUri=uri,
+            ServerIndex=index,
         )
 
     def extension_object(self) -> Any:
@@ -129,7 +133,7 @@ class Sampler:
             value.SourceTimestamp = value.ServerTimestamp = self.moment()  # type: ignore[assignment]
         return value
 
-    def diagnostic_info(self) -> ua.DiagnosticInfo:
+    def diagnostic_info(self) -> Any:
         """Return a DiagnosticInfo of one level."""
         info: Any = ua.DiagnosticInfo()
         if self._random.randrange(2):
