@@ -89,6 +89,7 @@ class Client:
         self._application_uri = application_uri
         self._limits = limits
         self._token: ua.NodeId | None = None
+        self._signatures = 0
 
     @classmethod
     async def connect(
@@ -186,7 +187,7 @@ class Client:
     @property
     def private_key_operations(self) -> int:
         """Signatures made and blocks decrypted with our key."""
-        return self._channel.private_key_operations + self._connection.private_key_operations
+        return self._channel.private_key_operations + self._signatures
 
     @property
     def bytes_sent(self) -> int:
@@ -321,6 +322,7 @@ class Client:
 
         request = ua.ActivateSessionRequest()
         parameters = request.Parameters
+        self._signatures += 1 + isinstance(user, X509User)
         parameters.ClientSignature = await self._connection.work(sign)
         token, signature = encode_user_token(
             user,

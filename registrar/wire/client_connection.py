@@ -104,7 +104,6 @@ class ClientConnection(asyncio.Protocol):
         self.exchanges = 0
         self.bytes_sent = 0
         self.bytes_received = 0
-        self.private_key_operations = 0
 
     # asyncio calls these
 
@@ -170,8 +169,7 @@ class ClientConnection(asyncio.Protocol):
         return await future
 
     def work(self, job: Callable[[], T]) -> asyncio.Future[T]:
-        """Return the future of a private-key operation."""
-        self.private_key_operations += 1
+        """Return the future of a job with our private key."""
         return self._keys.submit(self._address, self._key_bits, job)
 
     async def close(self) -> None:
