@@ -82,6 +82,7 @@ class Maker:
     name: str
     root: CertificateAuthority
     identities: CertificateAuthority
+    ticket_root: CertificateAuthority
     ticket_authority: CertificateAuthority
     signer: TicketSigner
     algorithm: Algorithm
@@ -149,7 +150,9 @@ class Factory:
         return {
             "ticket_authorities": (*signers, *sorted(above)),
             "ticket_crls": tuple(
-                crl for maker in trusted for crl in (maker.root.crl(), maker.ticket_authority.crl())
+                authority.crl()
+                for maker in trusted
+                for authority in (maker.ticket_root, maker.ticket_authority)
             ),
             "device_authorities": gamma.identities.chain,
             "device_crls": tuple(
@@ -309,6 +312,7 @@ def _maker(
         name=name,
         root=root,
         identities=identities,
+        ticket_root=ticket_root,
         ticket_authority=ticket_authority,
         signer=ticket_authority.signer(f"{title} Ticket signer", signing),
         algorithm=algorithm,
