@@ -16,7 +16,7 @@ from asyncua import ua
 
 from registrar.errors import DecodingError, Misuse
 from registrar.status import StatusCode
-from registrar.ua import binary
+from registrar.ua import binary, node_id
 from registrar.ua.binary import Budget, Decoder, Encoder
 from registrar.ua.limits import DecoderLimits
 from registrar.ua.structure import decoder_of, encoder_of
@@ -127,8 +127,8 @@ def read_request_handle(body: bytes) -> int:
     """
     try:
         budget = Budget(_DEFAULT_LIMITS)
-        _, at = binary.decode_node_id(body, 0, budget)
-        _, at = binary.decode_node_id(body, at, budget)
+        _, at = node_id.decode_node_id(body, 0, budget)
+        _, at = node_id.decode_node_id(body, at, budget)
         handle: int = binary.UINT32.unpack_from(body, at + 8)[0]
     except (DecodingError, *_REFUSALS):
         return 0
@@ -144,7 +144,7 @@ def _message_encoder(cls: type) -> tuple[bytes, Encoder]:
 
 
 def _decode_message(data: bytes, at: int, budget: Budget) -> tuple[Any, int]:
-    type_id, at = binary.decode_node_id(data, at, budget)
+    type_id, at = node_id.decode_node_id(data, at, budget)
     cls = _BY_ENCODING_ID.get(type_id.Identifier) if type_id.NamespaceIndex == 0 else None
     if cls is None:
         raise DecodingError(

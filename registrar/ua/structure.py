@@ -31,7 +31,7 @@ from typing import Any, get_args, get_origin
 from asyncua import ua
 
 from registrar.errors import DecodingError, Misuse
-from registrar.ua import binary
+from registrar.ua import binary, node_id
 from registrar.ua.binary import Budget, Decoder, Encoder, decode_count
 from registrar.ua.variant import BUILT_IN, BUILT_IN_CODES
 
@@ -110,7 +110,7 @@ def _extension(cls: type) -> tuple[bytes, Encoder]:
         type_id = ua.typeid_by_extension_objects.get(base)
         if type_id is not None:
             out = bytearray()
-            binary.encode_node_id(out, type_id)
+            node_id.encode_node_id(out, type_id)
             return bytes(out) + b"\x01", encoder_of(cls)
     raise Misuse(f"{cls.__name__} has no encoding id")
 

@@ -159,12 +159,11 @@ class EncryptedChunks:
     An instance serves one direction: it either seals or opens.
     """
 
-    __slots__ = ("_decrypt", "_encrypt", "_iv", "_mac", "_mask", "_size")
+    __slots__ = ("_cipher", "_context", "_iv", "_mac", "_mask", "_size")
 
     def __init__(self, policy: SecurityPolicy, keys: DerivedKeys) -> None:
-        cipher = Cipher(algorithms.AES(keys.encrypting_key), modes.CBC(keys.iv))
-        self._encrypt: CipherContext = cipher.encryptor()
-        self._decrypt: CipherContext = cipher.decryptor()
+        self._cipher = Cipher(algorithms.AES(keys.encrypting_key), modes.CBC(keys.iv))
+        self._context: CipherContext | None = None
         self._mac = HMAC(keys.signing_key, _SHA256)
         self._size = policy.signature_size
         self._iv = int.from_bytes(keys.iv, "big")
@@ -194,7 +193,9 @@ class EncryptedChunks:
         mac = self._mac.copy()
         mac.update(data)
         first = int.from_bytes(data[_HEADER_SIZE : _HEADER_SIZE + BLOCK_SIZE], "big") ^ self._mask
-        cipher = self._encrypt.update(
+        if self._context is None:
+            self._context = self._cipher.encryptor()
+        cipher = self._context.update(
             first.to_bytes(BLOCK_SIZE, "big") + data[_HEADER_SIZE + BLOCK_SIZE :] + mac.finalize()
         )
         self._mask = self._iv ^ int.from_bytes(cipher[-BLOCK_SIZE:], "big")
@@ -209,7 +210,9 @@ class EncryptedChunks:
         length = len(chunk) - _HEADER_SIZE
         if length % BLOCK_SIZE or length < _SEQUENCE_SIZE + 1 + self._size:
             raise SecurityChecksFailed(f"an encrypted chunk of {len(chunk)} bytes")
-        plain = self._decrypt.update(chunk[_HEADER_SIZE:])
+        if self._context is None:
+            self._context = self._cipher.decryptor()
+        plain = self._context.update(chunk[_HEADER_SIZE:])
         if self._mask:
             first = int.from_bytes(plain[:BLOCK_SIZE], "big") ^ self._mask
             plain = first.to_bytes(BLOCK_SIZE, "big") + plain[BLOCK_SIZE:]

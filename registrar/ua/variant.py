@@ -15,7 +15,7 @@ from typing import Any
 from asyncua import ua
 
 from registrar.errors import DecodingError, Misuse
-from registrar.ua import binary
+from registrar.ua import binary, node_id
 from registrar.ua.binary import INT32, NULL_LENGTH, Budget, Decoder, Encoder, decode_count
 
 MAX_DIMENSIONS = 16
@@ -34,7 +34,7 @@ def decode_extension_object(data: bytes, at: int, budget: Budget) -> tuple[Any, 
     """Decode an ExtensionObject; a null one is an empty ``ua.ExtensionObject``."""
     if data[at : at + 3] == b"\0\0\0":
         return NO_OBJECT, at + 3
-    type_id, at = binary.decode_node_id(data, at, budget)
+    type_id, at = node_id.decode_node_id(data, at, budget)
     encoding = data[at]
     at += 1
     if encoding > 2:
@@ -62,7 +62,7 @@ def encode_extension_object(out: bytearray, value: Any) -> None:
         out += b"\0\0\0"
         return
     if isinstance(value, ua.ExtensionObject):
-        binary.encode_node_id(out, value.TypeId)
+        node_id.encode_node_id(out, value.TypeId)
         out.append(value.Body is not None)
         if value.Body is not None:
             binary.encode_byte_string(out, value.Body)
@@ -274,8 +274,8 @@ _BUILT_IN: tuple[tuple[Encoder, Decoder, int], ...] = (
     (binary.encode_guid, binary.decode_guid, 16),
     (binary.encode_byte_string, binary.decode_byte_string, 4),
     (binary.encode_xml_element, binary.decode_xml_element, 4),
-    (binary.encode_node_id, binary.decode_node_id, 2),
-    (binary.encode_expanded_node_id, binary.decode_expanded_node_id, 2),
+    (node_id.encode_node_id, node_id.decode_node_id, 2),
+    (node_id.encode_expanded_node_id, node_id.decode_expanded_node_id, 2),
     (binary.encode_status, binary.decode_status, 4),
     (binary.encode_qualified_name, binary.decode_qualified_name, 6),
     (binary.encode_localized_text, binary.decode_localized_text, 1),
