@@ -7,13 +7,17 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
-import asyncua
 import pytest
 import pytest_asyncio
 from asyncua import ua
+from asyncua.client.client import Client as ForeignClient
+from asyncua.common.methods import uamethod
 from asyncua.crypto import security_policies
+from asyncua.server.server import Server as ForeignServer
 from asyncua.ua.attribute_ids import AttributeIds
+from asyncua.ua.uaerrors import UaError
 from cryptography.hazmat.primitives import serialization
 
 from registrar.ua.application_identity import ApplicationIdentity
@@ -40,7 +44,7 @@ from tests.wire.plant import (
     value_of,
 )
 
-FOREIGN_POLICIES = {
+FOREIGN_POLICIES: dict[str, Any] = {
     BASIC256SHA256.uri: security_policies.SecurityPolicyBasic256Sha256,
     AES128_SHA256_RSAOAEP.uri: security_policies.SecurityPolicyAes128Sha256RsaOaep,
     AES256_SHA256_RSAPSS.uri: security_policies.SecurityPolicyAes256Sha256RsaPss,
@@ -79,18 +83,18 @@ async def foreign_client(
     policy: SecurityPolicy,
     mode: ua.MessageSecurityMode,
     folder: Path,
-) -> asyncua.Client:
+) -> ForeignClient:
     """Return asyncua's Client, ready to connect."""
     certificate, key = save(identity, folder)
     server_certificate = folder / "server.der"
     server_certificate.write_bytes(plant.identities[0].certificate)
-    client = asyncua.Client(plant.url)
+    client = ForeignClient(plant.url)
     client.application_uri = CLIENT_URI
     await client.set_security(
         FOREIGN_POLICIES[policy.uri],
         certificate=certificate,
         private_key=key,
-        server_certificate=server_certificate,
+        server_certificate=str(server_certificate),
         mode=mode,
     )
     return client
@@ -123,7 +127,7 @@ async def test_a_foreign_client_reads_browses_and_calls_our_listener(
 
 
 async def test_a_foreign_client_finds_our_endpoints(plant: Plant) -> None:
-    client = asyncua.Client(plant.url)
+    client = ForeignClient(plant.url)
 
     endpoints = await client.connect_and_get_server_endpoints()
 
@@ -166,7 +170,7 @@ async def test_a_foreign_client_nobody_trusts_is_refused(
 ) -> None:
     client = await foreign_client(plant, stranger, BASIC256SHA256, ENCRYPT, tmp_path)
 
-    with pytest.raises((ua.UaError, ConnectionError)):
+    with pytest.raises((UaError, ConnectionError)):
         await client.connect()
 
     assert not plant.authenticated
@@ -178,10 +182,10 @@ async def test_a_foreign_client_nobody_trusts_is_refused(
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def foreign_server(
     server_identity: ApplicationIdentity, tmp_path_factory: pytest.TempPathFactory
-) -> AsyncIterator[asyncua.Server]:
+) -> AsyncIterator[ForeignServer]:
     """Return asyncua's Server, with a Variable and a Method."""
     certificate, key = save(server_identity, tmp_path_factory.mktemp("server"))
-    server = asyncua.Server()
+    server = ForeignServer()
     await server.init()
     server.set_endpoint("opc.tcp://127.0.0.1:0/")
     await server.set_application_uri(SERVER_URI)
@@ -190,7 +194,7 @@ async def foreign_server(
     await server.load_private_key(key)
     await server.nodes.objects.add_variable(node_id(100, 1), "Answer", 42)
 
-    @asyncua.uamethod
+    @uamethod
     def double(_: object, number: int) -> int:
         return number * 2
 
@@ -202,7 +206,7 @@ async def foreign_server(
     await server.stop()
 
 
-def url_of(server: asyncua.Server) -> str:
+def url_of(server: ForeignServer) -> str:
     """Return where ``server`` listens."""
     listening = server.bserver
     assert listening is not None
@@ -213,7 +217,7 @@ def url_of(server: asyncua.Server) -> str:
 @every_mode
 @every_policy
 async def test_our_client_reads_browses_and_calls_a_foreign_server(
-    foreign_server: asyncua.Server,
+    foreign_server: ForeignServer,
     server_identity: ApplicationIdentity,
     client_identity: ApplicationIdentity,
     policy: SecurityPolicy,
