@@ -1,0 +1,140 @@
+"""Whole processes for stories that need them: a fleet, sites, and ``registrar onboard``."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import orjson
+
+from registrar.app import trust
+from registrar.app.config import save
+from registrar.app.demo import import_delivery
+from registrar.app.fleet import fleet_process
+from registrar.app.settings import ListenerSettings
+from registrar.app.site import Site
+from registrar.core.trust import TrustListName
+
+BUDGET_S = 90.0
+"""For one campaign; only a hang takes as long."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plant:
+    """A fleet that runs, and the sites that have received what belongs to it."""
+
+    sites: tuple[Site, ...]
+    delivery: Path
+
+    @property
+    def site(self) -> Site:
+        """The site whose SoftwareUpdateManager serves the plant: the first."""
+        return self.sites[0]
+
+
+@asynccontextmanager
+async def plant(
+    directory: Path, *, devices: int, base: str, seed: int = 1, sites: int = 1
+) -> AsyncIterator[Plant]:
+    """Run genuine Devices in a process of their own, with ``sites`` sites that wait for them."""
+    made = [_make_site(directory / f"site-{number}") for number in range(sites)]
+    manager = made[0].issue_application(
+        directory / "update-manager",
+        name="SoftwareUpdateManager",
+        application_uri="urn:example.com:software-update-manager",
+    )
+    with made[0].store() as store:
+        for _ in trust.add(store, TrustListName.ADMINISTRATORS, [manager.certificate]):
+            pass
+    delivery = directory / "delivery"
+    arguments = [
+        *("--devices", str(devices), "--impostors", "0", "--seed", str(seed)),
+        *("--out", str(delivery), "--base", base),
+        *("--update-manager", f"opc.tcp://127.0.0.1:{made[0].settings.listener.port}"),
+        *("--certificate", str(manager.certificate), "--key", str(manager.private_key)),
+    ]
+    async with fleet_process(*arguments, devices=devices, log_directory=directory):
+        yield Plant(
+            sites=tuple(import_delivery(site, delivery)[0] for site in made), delivery=delivery
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """One line of ``registrar onboard --json``: how a Device ended."""
+
+    url: str
+    state: str
+    reason: str
+
+
+class Campaign:
+    """A ``registrar onboard`` in a process of its own, read line by line."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self._process = process
+
+    async def listens(self) -> None:
+        """Wait until it listens; from here on it works on Devices."""
+        assert self._process.stderr is not None
+        async with asyncio.timeout(BUDGET_S):
+            said = await self._process.stderr.readline()
+        assert said.startswith(b"listening"), said
+
+    async def lines(self) -> AsyncIterator[Line]:
+        """Yield each outcome as it is printed."""
+        assert self._process.stdout is not None
+        async with asyncio.timeout(BUDGET_S):
+            async for text in self._process.stdout:
+                said = orjson.loads(text)
+                yield Line(url=said["url"], state=said["state"], reason=said["reason"])
+
+    def kill(self) -> None:
+        """End it without a word, as a power cut would."""
+        self._process.send_signal(signal.SIGKILL)
+
+    async def wait(self) -> int:
+        """Wait for its end and return its exit code."""
+        async with asyncio.timeout(BUDGET_S):
+            return await self._process.wait()
+
+
+@asynccontextmanager
+async def campaign(site: Site, delivery: Path, *options: str) -> AsyncIterator[Campaign]:
+    """Start ``registrar onboard`` for all Devices of ``delivery``; it is gone at the end."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "registrar", "onboard", str(site.directory)),
+        *(str(delivery / "endpoints.txt"), "--json", *options),
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        env=os.environ | {"REGISTRAR_TRACEBACK": "1"},
+    )
+    try:
+        yield Campaign(process)
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
+        await process.communicate()
+
+
+async def outcomes(site: Site, delivery: Path, *options: str) -> Sequence[Line]:
+    """Run a campaign to its end and return how each Device ended."""
+    async with campaign(site, delivery, *options) as running:
+        return [line async for line in running.lines()]
+
+
+def _make_site(directory: Path) -> Site:
+    site = Site.create(directory)
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port: int = free.getsockname()[1]
+    save(directory, replace(site.settings, listener=ListenerSettings(host="127.0.0.1", port=port)))
+    return Site.open(directory)
