@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass
+from functools import cache
 from ipaddress import IPv4Address, IPv6Address
 from typing import Final
 
@@ -36,11 +37,6 @@ CURVES: Final = frozenset({"secp256r1", "secp384r1", "brainpoolP256r1", "brainpo
 """The curves of the elliptic-curve CertificateTypes (OPC 10000-12 §7.8.4)."""
 
 _HASHES: Final = frozenset({"sha256", "sha384", "sha512"})
-_SMALL_PRIMES: Final = math.prod(
-    number
-    for number in range(2, 2_000)
-    if all(number % i for i in range(2, math.isqrt(number) + 1))
-)
 _DNS_NAME: Final = re.compile(
     r"(?=.{1,253}\Z)[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
     r"(?:\.[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)*\Z",
@@ -140,9 +136,16 @@ def _check_rsa(key: rsa.RSAPublicKey) -> rsa.RSAPublicKey:
     numbers = key.public_numbers()
     if numbers.e % 2 == 0 or not MIN_RSA_EXPONENT <= numbers.e <= MAX_RSA_EXPONENT:
         raise _invalid(f"its RSA exponent is {hex(numbers.e)[:20]}")
-    if math.gcd(numbers.n, _SMALL_PRIMES) != 1:
+    if math.gcd(numbers.n, _small_primes()) != 1:
         raise _invalid("its RSA modulus has a small factor")
     return key
+
+
+@cache
+def _small_primes() -> int:
+    """Return the product of the primes below 2,000."""
+    numbers = range(2, 2_000)
+    return math.prod(n for n in numbers if all(n % i for i in range(2, math.isqrt(n) + 1)))
 
 
 def _check_signature(request: x509.CertificateSigningRequest) -> None:
