@@ -23,7 +23,7 @@ import orjson
 
 from registrar.app import tickets, trust
 from registrar.app.config import save
-from registrar.app.fleet import fleet_process
+from registrar.app.fleet import fleet_process, free_base
 from registrar.app.registrar import Registrar
 from registrar.app.settings import ListenerSettings
 from registrar.app.site import Site
@@ -71,7 +71,7 @@ class DemoReport:
     """As the devices themselves say, asked over TCP."""
     impostors: int
     refused: int
-    """Impostors that ended with one of the reasons the truth allows."""
+    """Devices that were kept out for one of the reasons the truth allows."""
     reasons: dict[str, int]
     """Reason code → devices that ended with it."""
     wrong: int
@@ -140,7 +140,7 @@ class Demo:
             arguments = [
                 *("--devices", str(self.devices), "--seed", str(self.seed)),
                 *(() if self.impostors is None else ("--impostors", str(self.impostors))),
-                *("--out", str(delivery)),
+                *("--out", str(delivery), "--base", free_base()),
                 *("--update-manager", f"opc.tcp://127.0.0.1:{site.settings.listener.port}"),
                 *("--certificate", str(manager.certificate), "--key", str(manager.private_key)),
             ]
@@ -241,14 +241,14 @@ async def _judged(
         Wrong(url=one.url, expected=str(one.expected), found=str(one.found))
         for one in compare(truth, verdict, found)
     )
-    impostors = {one.url for one in truth.devices if not one.genuine}
+    impostors = {one.url for one in truth.devices if not one.is_genuine}
     bad = {one.url for one in mistakes}
     return DemoReport(
         devices=len(truth.devices),
         genuine=len(truth.devices) - len(impostors),
         onboarded=verdict.onboarded,
         impostors=len(impostors),
-        refused=_refused(campaign.outcomes, impostors - bad),
+        refused=_refused(campaign.outcomes, bad),
         reasons=_reasons(campaign.outcomes),
         wrong=len(bad),
         mistakes=mistakes,
@@ -265,8 +265,9 @@ async def _judged(
     )
 
 
-def _refused(outcomes: Sequence[Outcome], impostors: set[str]) -> int:
-    return sum(one.url in impostors and one.state is not State.ONBOARDED for one in outcomes)
+def _refused(outcomes: Sequence[Outcome], wrong: set[str]) -> int:
+    """Count who was rightly kept out: of two devices with one name, the one that came second."""
+    return sum(one.url not in wrong and one.state is not State.ONBOARDED for one in outcomes)
 
 
 def _reasons(outcomes: Sequence[Outcome]) -> dict[str, int]:

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 import signal
+import socket
 import stat
 import sys
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -26,6 +27,11 @@ START_PER_DEVICE_S: Final = 0.1
 
 STOP_S: Final = 5.0
 """From the signal to the kill."""
+
+OPC_UA_PORT: Final = 4840
+
+_NETWORKS: Final = range(20, 120)
+"""Second bytes of the addresses demos use: 65,000 devices fit into each network."""
 
 _LOG: Final = "fleet.log"
 
@@ -57,6 +63,22 @@ async def run_until_stopped(
 def _drain(descriptor: int, stop: asyncio.Event) -> None:
     if not os.read(descriptor, 4096):
         stop.set()
+
+
+def free_base() -> str:
+    """Return the first address of a loopback network on which no other fleet listens.
+
+    Raises:
+        Unavailable: there is one on each.
+    """
+    for network in _NETWORKS:
+        base = f"127.{network}.0.1"
+        try:
+            with socket.create_server((base, OPC_UA_PORT)):
+                return base
+        except OSError:
+            continue
+    raise Unavailable("other fleets listen on all loopback networks; stop one of them")
 
 
 @asynccontextmanager

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import random
+import secrets
 from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
 from contextlib import AsyncExitStack, aclosing
 from datetime import timedelta
@@ -64,7 +65,7 @@ class Registrar:
             store = stack.enter_context(self._site.store())
             self._site.refresh_crls(store)
             journal = await stack.enter_async_context(
-                open_journal(store, name=f"registrar-{os.getpid()}", now=now)
+                open_journal(store, name=f"registrar{secrets.token_hex(8)}", now=now)
             )
             self._driver = _driver(self._site, store)
             self._engine = Engine(
@@ -210,6 +211,7 @@ def _server(site: Site, store: Store) -> RegistrarServer:
         store=store,
         identity=site.identity(),
         application_uri=chosen.registrar.application_uri,
+        application_name=chosen.registrar.application_name,
         settings=ListenSettings(host=chosen.listener.host, port=chosen.listener.port),
         now=now,
     )

@@ -92,7 +92,8 @@ class PushDriver:
         self.actor = actor
         self.counters = Counters()
         """What all visits spent so far."""
-        self.keys = KeyQueue()
+        # Many devices may share an address; the engine bounds how many there are at a time.
+        self.keys = KeyQueue(per_address=1_024)
         self.issuing = Issuing(
             store, issuers=issuers, actor=actor, now=now, random_bytes=random_bytes
         )

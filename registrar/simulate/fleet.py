@@ -70,7 +70,8 @@ class Fleet:
             clock=system_clock(),
             model=model,
             methods=make_methods(model),
-            key_queue=KeyQueue(),
+            # One queue for all Devices, to whom the one Registrar is one address.
+            key_queue=KeyQueue(per_address=1_024),
         )
         places = _places(options)
         self.devices = tuple(
