@@ -6,7 +6,7 @@ those certificate errors that help an honest peer and tell an attacker nothing.
 
 from __future__ import annotations
 
-from registrar.errors import CertificateRejected, RegistrarError
+from registrar.errors import CertificateRejected, RegistrarError, Unavailable
 from registrar.status import StatusCode, name_of
 from registrar.ua.transport import ErrorMessage, encode_error
 
@@ -50,6 +50,8 @@ def outward_status(error: RegistrarError, *, opening: bool) -> StatusCode:
         opening: whether the error concerns the content of an OPN.
     """
     status = error.status
+    if isinstance(error, Unavailable) and status is StatusCode.BadTcpServerTooBusy:
+        return status  # decided before a key was used, so it tells nothing about one
     if isinstance(error, CertificateRejected) and status in HARMLESS_CERTIFICATE_ERRORS:
         return status
     if not opening and status in TRANSPORT_ERRORS:
