@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from registrar.enrolment.limits import EngineLimits
+from registrar.errors import Reason
 
 
 class Attempts:
@@ -28,7 +29,12 @@ class Attempts:
         """An arrow was gone: the next command has all its attempts again."""
         self.failures = 0
 
-    def failed(self) -> bool:
-        """Count a failure; tell whether another attempt is left."""
+    def failed(self, reason: Reason = Reason.UNREACHABLE) -> bool:
+        """Count a failure; tell whether another attempt is left.
+
+        A busy device has more of them: the transaction of a Registrar that died ends only with
+        its Session (OPC 10000-12 §7.10.2), and one of a Registrar that lives ends in an owner.
+        """
         self.failures += 1
-        return self.failures < self._limits.attempts and self.spent_s < self._limits.device_s
+        allowed = self._limits.busy_attempts if reason is Reason.BUSY else self._limits.attempts
+        return self.failures < allowed and self.spent_s < self._limits.device_s

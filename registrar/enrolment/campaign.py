@@ -207,7 +207,7 @@ class Campaign:
             failure = error
         finally:
             attempts.spend(self._clock() - started)
-        if attempts.failed():
+        if attempts.failed(failure.reason):
             return None, backoff_s(attempts.failures, self._limits, self._random())
         if failure.reason in OURS:
             raise failure

@@ -24,6 +24,8 @@ class EngineLimits:
     """All commands of one device in one campaign; waiting for its turn is not counted."""
     attempts: int = 4
     """Attempts at one command before a device counts as out of reach."""
+    busy_attempts: int = 8
+    """Attempts while somebody else configures it; a killed Registrar's Session ends sooner."""
     backoff_initial_s: float = 0.5
     backoff_maximum_s: float = 15.0
     close_s: float = 2.0
@@ -34,7 +36,10 @@ class EngineLimits:
     """Between two looks into the inbox."""
 
     def __post_init__(self) -> None:
-        counts = (self.concurrency, self.concurrency_per_subnet, self.attempts)
+        counts = (
+            *(self.concurrency, self.concurrency_per_subnet),
+            *(self.attempts, self.busy_attempts),
+        )
         waits = (self.step_s, self.device_s, self.backoff_initial_s, self.mail_interval_s)
         if min(counts) < 1 or min(waits) <= 0 or self.backoff_maximum_s < self.backoff_initial_s:
             raise Misuse(f"limits must be positive and ordered: {self}")

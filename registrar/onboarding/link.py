@@ -114,7 +114,9 @@ class Link:
             keys=self._keys,
         )
         try:
-            await client.create_session(discovered=discovered)
+            await client.create_session(
+                discovered=discovered, session_timeout_s=self._settings.session_timeout_s
+            )
         except BaseException:
             await self._finish(client)
             raise

@@ -49,13 +49,18 @@ class PushSettings:
     """How long applied changes may take to show before they count as not effective."""
     settle_first_s: float = 0.02
     """The first wait for a device that restarts its endpoint; each further one doubles."""
+    session_timeout_s: float = 15.0
+    """What a killed Registrar leaves open, the device keeps for so long."""
     channel_attempts: int = 2
     """Channels tried with one certificate before its key counts as not proven."""
     organization: str = ""
     """Goes into the subject names that are asked for."""
 
     def __post_init__(self) -> None:
-        if not self.policies or min(self.settle_s, self.settle_first_s) <= 0:
+        if (
+            not self.policies
+            or min(self.settle_s, self.settle_first_s, self.session_timeout_s) <= 0
+        ):
             raise Misuse("push needs a policy and positive waits")
         if not 1 <= self.channel_attempts <= 10:
             raise Misuse(f"channel_attempts is {self.channel_attempts}, not 1 to 10")

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from registrar.enrolment.attempts import Attempts
 from registrar.enrolment.limits import EngineLimits, backoff_s, subnet_of
-from registrar.errors import Misuse
+from registrar.errors import Misuse, Reason
+from registrar.onboarding import PushSettings
 
 LIMITS = EngineLimits(backoff_initial_s=1, backoff_maximum_s=8, attempts=3)
 
@@ -53,6 +54,18 @@ def test_attempts_end_at_their_limit_and_begin_again_after_an_arrow() -> None:
     assert [attempts.failed(), attempts.failed(), attempts.failed()] == [True, True, False]
     attempts.succeeded()
     assert attempts.failed()
+
+
+def test_a_busy_device_has_more_attempts_than_a_session_lives() -> None:
+    limits = EngineLimits()
+    attempts = Attempts(limits)
+    waited_s = 0.0
+
+    while attempts.failed(Reason.BUSY):
+        waited_s += backoff_s(attempts.failures, limits, 0.0)
+
+    assert attempts.failures == limits.busy_attempts
+    assert waited_s > PushSettings(designated_networks=()).session_timeout_s
 
 
 def test_a_device_never_spends_more_than_its_budget() -> None:
