@@ -15,12 +15,14 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from asyncua import Client, ua
+from asyncua import ua
+from asyncua.client.client import Client
 from asyncua.crypto.security_policies import (
     SecurityPolicyAes128Sha256RsaOaep,
     SecurityPolicyAes256Sha256RsaPss,
     SecurityPolicyBasic256Sha256,
 )
+from asyncua.ua.uaerrors import UaError
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
@@ -92,7 +94,7 @@ async def test_a_stranger_is_refused(onboarded: Plant, policy: type, tmp_path: P
     client = await secured(url, policy, "SignAndEncrypt", certificate, key)
     client.application_uri = STRANGER
 
-    with pytest.raises((ua.UaError, ConnectionError, TimeoutError)):
+    with pytest.raises((UaError, ConnectionError, TimeoutError)):
         await client.connect()
 
 
@@ -101,7 +103,7 @@ async def test_a_stranger_is_refused(onboarded: Plant, policy: type, tmp_path: P
 async def test_nobody_is_let_in_without_security(onboarded: Plant) -> None:
     client = Client(urls(onboarded)[0], timeout=5)
 
-    with pytest.raises((ua.UaError, ConnectionError, TimeoutError)):
+    with pytest.raises((UaError, ConnectionError, TimeoutError)):
         await client.connect()
 
 

@@ -13,8 +13,8 @@ from registrar.ua.security_policy import AES256_SHA256_RSAPSS
 from registrar.wire.client import ChannelSecurity, Client
 from registrar.wire.dca import Dca
 
-SERVER_CONFIGURATION = ua.NodeId(12637)
-DEFAULT_GROUP = ua.NodeId(14156)
+SERVER_CONFIGURATION = ua.NodeId(ua.Int32(12637))
+DEFAULT_GROUP = ua.NodeId(ua.Int32(14156))
 
 
 async def certificates_in_the_world(site: Site, delivery: Path) -> Mapping[str, Sequence[bytes]]:
