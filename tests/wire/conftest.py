@@ -34,7 +34,5 @@ async def plant(
     server_identity: ApplicationIdentity, client_identity: ApplicationIdentity
 ) -> AsyncIterator[Plant]:
     """Return a Server that listens on a free port of the loopback."""
-    plant = Plant(server_identity, trusted=[client_identity.certificate])
-    await plant.listener.start("127.0.0.1")
-    yield plant
-    await plant.listener.close()
+    async with Plant(server_identity, trusted=[client_identity.certificate]) as plant:
+        yield plant

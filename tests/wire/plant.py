@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
+from typing import Self
 
 from asyncua import ua
 
@@ -32,6 +33,7 @@ from registrar.wire import (
     Mode,
     Peer,
     Role,
+    ServerLimits,
     Session,
     load_node_table,
 )
@@ -94,17 +96,23 @@ def path_to(start: ua.NodeId, *names: str) -> ua.BrowsePath:
 class Plant:
     """The application of the tests."""
 
-    def __init__(self, *identities: ApplicationIdentity, trusted: Sequence[bytes] = ()) -> None:
+    def __init__(
+        self,
+        *identities: ApplicationIdentity,
+        trusted: Sequence[bytes] = (),
+        limits: ServerLimits | None = None,
+    ) -> None:
         self.identities = identities
         self.trusted = set(trusted)
-        self.policies = POLICIES
+        self.policies: tuple[SecurityPolicy, ...] = POLICIES
+        self.has_bug = False
         self.roles: frozenset[Role] = frozenset({Role.ANONYMOUS})
         self.closed: list[Session] = []
         self.authenticated: list[Session] = []
         self.written: list[object] = []
         self.calls: list[str] = []
         self.gate = asyncio.Event()
-        self.listener = Listener(self)
+        self.listener = Listener(self, limits=limits)
         self.space = AddressSpace(load_node_table(), application_uri=SERVER_URI)
         self.methods = MethodTable()
         self._fill()
@@ -189,6 +197,8 @@ class Plant:
 
     def endpoints(self, endpoint_url: str) -> list[ua.EndpointDescription]:
         """Return an endpoint for each policy, mode and identity."""
+        if self.has_bug:
+            raise KeyError("a bug")
         tokens = [
             ua.UserTokenPolicy(PolicyId=name, TokenType=kind) for name, kind in TOKENS.items()
         ]
@@ -242,6 +252,13 @@ class Plant:
         self.closed.append(session)
 
     # For tests
+
+    async def __aenter__(self) -> Self:
+        await self.listener.start("127.0.0.1")
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.listener.close()
 
     @property
     def url(self) -> str:
