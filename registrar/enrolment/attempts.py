@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from registrar.enrolment.limits import EngineLimits, backoff_s
+from registrar.enrolment.limits import EngineLimits
 from registrar.errors import Reason
 
 
 class Attempts:
     """Counts the failures of one device and the seconds spent on it."""
 
-    __slots__ = ("_limits", "failures", "spent_s", "waited_s")
+    __slots__ = ("_limits", "failures", "spent_s")
 
     def __init__(self, limits: EngineLimits) -> None:
         self._limits = limits
         self.failures = 0
         self.spent_s = 0.0
-        self.waited_s = 0.0
 
     @property
     def step_s(self) -> float:

@@ -9,7 +9,7 @@ from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from registrar.core.enrolment import ENDED, Command, Event, State
 from registrar.core.ports import Driver, Enrolment, Journal, Lease, Step, Visit
 from registrar.enrolment.attempts import Attempts
-from registrar.enrolment.limits import EngineLimits, subnet_of
+from registrar.enrolment.limits import EngineLimits, backoff_s, subnet_of
 from registrar.enrolment.outcome import Outcome, outcome_of
 from registrar.enrolment.queue import ReadyQueue
 from registrar.errors import Reason, RegistrarError, Rejected, TimedOut, Unavailable

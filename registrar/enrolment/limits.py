@@ -26,8 +26,6 @@ class EngineLimits:
     """Attempts at one command before a device counts as out of reach."""
     busy_attempts: int = 8
     """Attempts while somebody else configures it; a killed Registrar's Session ends sooner."""
-    busy_s: float = 45.0
-    """How long a device is waited for that somebody else is configuring."""
     backoff_initial_s: float = 0.5
     backoff_maximum_s: float = 15.0
     close_s: float = 2.0

@@ -51,19 +51,21 @@ def test_limits_that_allow_nothing_are_misuse(bad: dict[str, int]) -> None:
 def test_attempts_end_at_their_limit_and_begin_again_after_an_arrow() -> None:
     attempts = Attempts(LIMITS)
 
-    waits = [attempts.wait_s(is_busy=False, random=0.0) for _ in range(3)]
-
-    assert waits == [0.5, 1.0, None]
+    assert [attempts.failed(), attempts.failed(), attempts.failed()] == [True, True, False]
     attempts.succeeded()
-    assert attempts.wait_s(is_busy=False, random=0.0) == 0.5
+    assert attempts.failed()
 
 
-def test_a_busy_device_is_waited_for_by_time() -> None:
-    attempts = Attempts(EngineLimits(backoff_initial_s=1, backoff_maximum_s=8, busy_s=20))
+def test_a_busy_device_has_more_attempts_than_a_session_lives() -> None:
+    limits = EngineLimits()
+    attempts = Attempts(limits)
+    waited_s = 0.0
 
-    waits = [attempts.wait_s(is_busy=True, random=1.0) for _ in range(5)]
+    while attempts.failed(Reason.BUSY):
+        waited_s += backoff_s(attempts.failures, limits, 0.0)
 
-    assert waits == [1.0, 2.0, 4.0, 8.0, None]
+    assert attempts.failures == limits.busy_attempts
+    assert waited_s > PushSettings(designated_networks=()).session_timeout_s
 
 
 def test_a_device_never_spends_more_than_its_budget() -> None:
@@ -74,4 +76,4 @@ def test_a_device_never_spends_more_than_its_budget() -> None:
     assert attempts.step_s == 20
     attempts.spend(100)
     assert attempts.step_s == 0
-    assert attempts.wait_s(is_busy=True, random=0.0) is None
+    assert not attempts.failed()
