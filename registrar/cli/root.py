@@ -16,6 +16,7 @@ from typing import Any, Final
 import click
 
 from registrar import __version__, native
+from registrar.cli.logs import TRACEBACK
 from registrar.cli.text import printable
 from registrar.core.reasons import describe
 from registrar.errors import (
@@ -88,7 +89,7 @@ class Commands(click.Group):
         except (click.ClickException, click.exceptions.Exit, click.Abort):
             raise
         except Exception as error:
-            if os.environ.get("REGISTRAR_TRACEBACK"):
+            if os.environ.get(TRACEBACK):
                 raise
             message = f"{type(error).__name__}: {error}"
             raise Failure(Misuse(message[:300], reason=Reason.INTERNAL)) from error
