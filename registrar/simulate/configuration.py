@@ -180,6 +180,7 @@ class Configuration:
             ServiceFailed: Bad_InvalidState, Bad_NothingToDo, Bad_SessionIdInvalid or the code
                 of the first change that cannot be applied.
         """
+        self.transactions.require(session)
         if any(file.is_being_written for file in self.files):
             raise ServiceFailed(
                 "a TrustList is open for writing", status=StatusCode.BadInvalidState

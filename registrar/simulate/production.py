@@ -125,7 +125,7 @@ class Factory:
     def make(self) -> tuple[tuple[Product, ...], Shipment]:
         """Return every Device of the plan, in its order, and the shipment to the site."""
         composites = {uri: self._composite_ticket(uri) for uri in self._composite_uris()}
-        by_device = [self._device_ticket(device) for device in self._plan.devices]
+        by_device = {device.index: self._device_ticket(device) for device in self._plan.devices}
         products = tuple(
             Product(
                 plan=device,
@@ -260,7 +260,7 @@ class Factory:
         )
 
     def _stored(
-        self, device: DevicePlan, by_device: list[str], composites: dict[str, str]
+        self, device: DevicePlan, by_device: dict[int, str], composites: dict[str, str]
     ) -> tuple[str, ...]:
         # The double of a Device brings the Ticket of the one whose name it bears.
         named = self._plan.devices[device.twin] if device.twin is not None else device

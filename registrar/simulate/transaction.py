@@ -132,7 +132,7 @@ class Transactions:
             ServiceFailed: Bad_NothingToDo (T8), Bad_SessionIdInvalid (T9), or the status of the
                 first change that failed.
         """
-        self._check_owner(session)
+        self.require(session)
         assert self.diagnostics is not None  # noqa: S101, a transaction is open here
         for change in self.changes:
             try:
@@ -155,7 +155,7 @@ class Transactions:
         Raises:
             ServiceFailed: Bad_NothingToDo or Bad_SessionIdInvalid.
         """
-        self._check_owner(session)
+        self.require(session)
         self._end(StatusCode.BadRequestCancelledByClient)
 
     def session_closed(self, session: object) -> None:
@@ -169,7 +169,12 @@ class Transactions:
         self.changes = []
         self.diagnostics = None
 
-    def _check_owner(self, session: object) -> None:
+    def require(self, session: object) -> None:
+        """Require that ``session`` has a transaction open.
+
+        Raises:
+            ServiceFailed: Bad_NothingToDo (T8) or Bad_SessionIdInvalid (T9).
+        """
         if self._owner is None:
             raise ServiceFailed("no transaction is open", status=StatusCode.BadNothingToDo)
         if self._owner is not session:
