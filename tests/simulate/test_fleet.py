@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -34,10 +35,13 @@ from tests.simulate.site import APPLY_CHANGES, Site, pool
 
 pytestmark = pytest.mark.slow
 
+NETWORK = f"127.{64 + os.getpid() % 64}.{os.getpid() // 64 % 256}"
+"""Two runs at the same time do not meet here."""
+
 
 def _options(directory: Path, devices: int, impostors: int | None = None) -> FleetOptions:
     return FleetOptions(
-        devices=devices, directory=directory, base="127.83.0.1", impostors=impostors
+        devices=devices, directory=directory, base=f"{NETWORK}.1", impostors=impostors
     )
 
 
@@ -60,18 +64,11 @@ async def test_the_shipment_is_what_a_site_would_receive(tmp_path: Path) -> None
 
     await run_fleet(_options(tmp_path, 30), stop=stop, ready=ready.append)
 
-    assert ready == [
-        {
-            "event": "ready",
-            "devices": 30,
-            "genuine": 19,
-            "impostors": 11,
-            "directory": str(tmp_path),
-        }
-    ]
+    said = {"event": "ready", "devices": 30, "genuine": 19, "impostors": 11}
+    assert ready == [{**said, "directory": str(tmp_path)}]
     urls = (tmp_path / "endpoints.txt").read_text().splitlines()
     assert len(set(urls)) == 30
-    assert urls[0] == "opc.tcp://127.83.0.1:4840"
+    assert urls[0] == f"opc.tcp://{NETWORK}.1:4840"
     for path in (tmp_path / "tickets").iterdir():
         assert json.loads(path.read_text()).keys() == {"Devices", "Composites"}
     for name in ("ticket_authorities", "device_identity_authorities"):
@@ -128,7 +125,7 @@ async def test_devices_stay_on_this_machine(tmp_path: Path, places: dict[str, ob
 
 async def test_an_address_in_use_is_said_and_nothing_keeps_listening(tmp_path: Path) -> None:
     async with listening(_options(tmp_path, 2)) as (first, _):
-        second = Fleet(replace(_options(tmp_path, 3), base="127.83.0.0"))
+        second = Fleet(replace(_options(tmp_path, 3), base=f"{NETWORK}.0"))
 
         with pytest.raises(Unavailable):
             await second.start()
