@@ -33,7 +33,7 @@ from registrar.errors import ConfigurationInvalid, FileInvalid
 
 FILE_NAME: Final = "config.toml"
 MAX_FILE_SIZE_BYTES: Final = 1 << 20
-MAX_WANTED_MODELS: Final = 10_000
+MAX_TABLE_KEYS: Final = 10_000
 MAX_STRING_LENGTH: Final = 1_024
 
 SECTIONS: Final[Mapping[str, type]] = MappingProxyType(
@@ -46,11 +46,17 @@ SECTIONS: Final[Mapping[str, type]] = MappingProxyType(
         "revocation": RevocationSettings,
     }
 )
-WANTED: Final = "wanted_software"
-_WANTED_SAYS: Final = (
-    "The SoftwareRevision each model needs before its applications are set up, as "
-    '"model name" = "revision". Models not named here need none.'
+TABLES: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "wanted_software": "The SoftwareRevision each model needs before its applications are set "
+        'up, as "model name" = "revision". Models not named here need none.',
+        "software_update_users": "Who may report software with a user name and a password, as "
+        '"name" = "hash"; docs/how-to/software-gate.md says how to make a hash.',
+    }
 )
+"""Tables whose keys the operator chooses, and what stands above them in the file."""
+
+_PASSWORD_HASH = re.compile(r"scrypt\$\d{1,6}\$[A-Za-z0-9+/]+=*\$[A-Za-z0-9+/]+=*")
 
 _HEADER = re.compile(r"\s*\[\[?\s*([^\]]+?)\s*\]")
 _KEY = re.compile(r"\s*((?:[A-Za-z0-9_-]+|\"[^\"]*\"|'[^']*')(?:\s*\.\s*[A-Za-z0-9_-]+)*)\s*=")
@@ -66,9 +72,11 @@ def render(settings: Settings) -> str:
             lines += _comment(item.metadata["says"] + _limits(item))
             lines.append(f"{item.name} = {_toml(getattr(values, item.name))}")
         lines.append("")
-    lines += [*_comment(_WANTED_SAYS), f"[{WANTED}]"]
-    lines += [f"{_toml(model)} = {_toml(to)}" for model, to in settings.wanted_software.items()]
-    return "\n".join(lines) + "\n"
+    for name, says in TABLES.items():
+        lines += [*_comment(says), f"[{name}]"]
+        lines += [f"{_toml(key)} = {_toml(to)}" for key, to in getattr(settings, name).items()]
+        lines.append("")
+    return "\n".join(lines)
 
 
 def load(path: Path) -> Settings:
@@ -163,10 +171,18 @@ class _Reader:
 
     def settings(self, document: Mapping[str, Any]) -> Settings:
         for name in document:
-            if name not in SECTIONS and name != WANTED:
-                self.fail((name,), f"is not known; the tables are {_names([*SECTIONS, WANTED])}")
+            if name not in SECTIONS and name not in TABLES:
+                self.fail((name,), f"is not known; the tables are {_names([*SECTIONS, *TABLES])}")
         sections = {name: self.section(name, document.get(name, {})) for name in SECTIONS}
-        return Settings(**sections, wanted_software=self.wanted(document.get(WANTED, {})))
+        tables = {name: self.table(name, document.get(name, {})) for name in TABLES}
+        for user, value in tables["software_update_users"].items():
+            if not _PASSWORD_HASH.fullmatch(value):
+                self.fail(("software_update_users", user), "is no hash of the form scrypt$…")
+        return Settings(
+            **sections,
+            wanted_software=tables["wanted_software"],
+            software_update_users=tables["software_update_users"],
+        )
 
     def section(self, name: str, table: object) -> Any:
         if not isinstance(table, dict):
@@ -185,7 +201,7 @@ class _Reader:
         if wanted is tuple:
             if not isinstance(value, list) or any(type(one) is not str for one in value):
                 self.fail(path, f"is {_shown(value)}, but has to be a list of strings")
-            if not value:
+            if not value and not item.metadata["may_be_empty"]:
                 self.fail(path, "is empty, but has to name at least one")
             for one in value:
                 self.check(path, item, one)
@@ -203,21 +219,21 @@ class _Reader:
             self.fail(path, f"is {value}, but has to be {rules['high']} or less")
         if rules["choices"] is not None and value not in rules["choices"]:
             self.fail(path, f"is {_shown(value)}, but has to be one of {_names(rules['choices'])}")
-        if isinstance(value, str) and (value or rules["kind"] != "path"):
+        if isinstance(value, str) and (value or not rules["may_be_empty"]):
             self.text(path, value)
         problem = _KINDS[rules["kind"]](value)
         if problem:
             self.fail(path, f"is {_shown(value)}, {problem}")
 
-    def wanted(self, table: object) -> Mapping[str, str]:
+    def table(self, name: str, table: object) -> Mapping[str, str]:
         if not isinstance(table, dict):
-            self.fail((WANTED,), "has to be a table")
-        if len(table) > MAX_WANTED_MODELS:
-            self.fail((WANTED,), f"names {len(table)} models, more than {MAX_WANTED_MODELS}")
-        for model, revision in table.items():
-            if type(revision) is not str:
-                self.fail((WANTED, model), f"is {_shown(revision)}, but has to be a string")
-            self.text((WANTED, model), revision)
+            self.fail((name,), "has to be a table")
+        if len(table) > MAX_TABLE_KEYS:
+            self.fail((name,), f"has {len(table)} keys, more than {MAX_TABLE_KEYS}")
+        for key, value in table.items():
+            if type(value) is not str:
+                self.fail((name, key), f"is {_shown(value)}, but has to be a string")
+            self.text((name, key), value)
         return MappingProxyType(dict(table))
 
     def text(self, path: tuple[str, ...], value: str) -> None:
@@ -266,7 +282,7 @@ def _uri(value: str) -> str:
 
 
 _KINDS: Final[Mapping[str, Callable[[str], str]]] = MappingProxyType(
-    {"": _anything, "path": _anything, "network": _network, "host": _host, "uri": _uri}
+    {"": _anything, "network": _network, "host": _host, "uri": _uri}
 )
 
 

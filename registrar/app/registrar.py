@@ -29,9 +29,9 @@ from registrar.enrolment.engine import Observer, ignore
 from registrar.enrolment.journal import open_journal
 from registrar.errors import Misuse
 from registrar.onboarding import Counters, Issuers, PushDriver, PushSettings, networks
-from registrar.server import ListenSettings, RegistrarServer
+from registrar.server import Account, ListenSettings, RegistrarServer
 from registrar.store.store import Store
-from registrar.ua.security_policy import POLICIES
+from registrar.ua.security_policy import POLICIES, SecurityPolicy
 
 RETRIES: Final[Mapping[str, frozenset[State]]] = MappingProxyType(
     {
@@ -198,11 +198,14 @@ def _chains(site: Site) -> SiteChains:
 def _push_settings(settings: Settings) -> PushSettings:
     return PushSettings(
         designated_networks=networks(settings.networks.designated),
-        policies=tuple(
-            POLICIES[f"{_POLICY_PREFIX}{name}"] for name in settings.onboarding.policies
-        ),
+        policies=_policies(settings),
         organization=settings.registrar.organization,
     )
+
+
+def _policies(settings: Settings) -> tuple[SecurityPolicy, ...]:
+    names = settings.onboarding.policies
+    return tuple(POLICIES[f"{_POLICY_PREFIX}{name}"] for name in names)
 
 
 def _server(site: Site, store: Store) -> RegistrarServer:
@@ -212,6 +215,17 @@ def _server(site: Site, store: Store) -> RegistrarServer:
         identity=site.identity(),
         application_uri=chosen.registrar.application_uri,
         application_name=chosen.registrar.application_name,
-        settings=ListenSettings(host=chosen.listener.host, port=chosen.listener.port),
+        settings=_listen_settings(chosen),
         now=now,
+    )
+
+
+def _listen_settings(chosen: Settings) -> ListenSettings:
+    users = chosen.software_update_users
+    return ListenSettings(
+        host=chosen.listener.host,
+        port=chosen.listener.port,
+        policies=_policies(chosen),
+        software_update_admins=frozenset(chosen.listener.software_update_admins),
+        accounts={name: Account(password_hash=value) for name, value in users.items()},
     )

@@ -39,6 +39,7 @@ def setting(
     high: float | None = None,
     choices: tuple[str, ...] | None = None,
     kind: str = "",
+    may_be_empty: bool = False,
 ) -> T:
     """Return a dataclass field with the default, the explanation and the limits of a setting.
 
@@ -48,9 +49,17 @@ def setting(
         low: the smallest number allowed.
         high: the largest number allowed; a hard maximum.
         choices: the only strings allowed, alone or in a list.
-        kind: a check by name: ``network`` (CIDR), ``uri``, ``host``, ``path`` (may be empty).
+        kind: a check by name: ``network`` (CIDR), ``uri``, ``host``.
+        may_be_empty: of a string or a list.
     """
-    metadata = {"says": says, "low": low, "high": high, "choices": choices, "kind": kind}
+    metadata = {
+        "says": says,
+        "low": low,
+        "high": high,
+        "choices": choices,
+        "kind": kind,
+        "may_be_empty": may_be_empty,
+    }
     made: Any = field(default=default, metadata=metadata)
     return made  # type: ignore[no-any-return]
 
@@ -75,7 +84,7 @@ class RegistrarSettings:
         "",
         "A file whose first line decrypts the keys of this site; empty where they are not "
         "encrypted. Keep it elsewhere than the site.",
-        kind="path",
+        may_be_empty=True,
     )
 
 
@@ -91,6 +100,13 @@ class ListenerSettings:
     )
     port: int = setting(
         0, "The TCP port to listen on; 0 takes a free one, and says which.", low=0, high=65535
+    )
+    software_update_admins: tuple[str, ...] = setting(
+        (),
+        "ApplicationUris of trusted applications that may report software, beside those whose "
+        "certificate is in the list of administrators.",
+        kind="uri",
+        may_be_empty=True,
     )
 
 
@@ -204,3 +220,5 @@ class Settings:
     revocation: RevocationSettings = RevocationSettings()
     wanted_software: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     """Model name → the SoftwareRevision a device needs before its applications are set up."""
+    software_update_users: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    """User name → password hash of people who may report software."""

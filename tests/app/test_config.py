@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from registrar.app.config import MAX_FILE_SIZE_BYTES, SECTIONS, load, parse, render
+from registrar.app.config import MAX_FILE_SIZE_BYTES, MAX_TABLE_KEYS, SECTIONS, load, parse, render
 from registrar.app.settings import Settings
 from registrar.errors import ConfigurationInvalid, Reason
 
@@ -31,6 +31,17 @@ def test_what_is_written_is_read_back() -> None:
     settings = Settings(wanted_software=wanted)
 
     assert parse(render(settings)) == settings
+
+
+@pytest.mark.parametrize("extra", [-1, 0, 1])
+def test_the_number_of_models_is_limited(extra: int) -> None:
+    keys = "\n".join(f"m{number} = '1'" for number in range(MAX_TABLE_KEYS + extra))
+    text = f"[wanted_software]\n{keys}"
+
+    if extra > 0:
+        assert "more than" in str(refusal(text))
+    else:
+        assert len(parse(text).wanted_software) == MAX_TABLE_KEYS + extra
 
 
 def test_an_empty_file_means_the_defaults() -> None:
@@ -70,6 +81,7 @@ def test_every_field_stands_in_the_file_below_a_comment(
         ('[registrar]\napplication_name = "a\\nb"', ":2", "not printable"),
         ("[wanted_software]\n'a b' = 1", ":2", "wanted_software.a b is 1"),
         ("wanted_software = 4", ":1", "has to be a table"),
+        ("[software_update_users]\n\nann = 'secret'", ":3", "software_update_users.ann is no hash"),
         ("registrar = 'x'", ":1", "registrar has to be a table"),
         ("[[onboarding]]\nconcurrency = 1", ":1", "onboarding has to be a table"),
         ("[onboarding]\nconcurrency =", ":2", "not TOML"),
