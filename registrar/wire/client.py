@@ -42,10 +42,9 @@ from registrar.wire.client_checks import (
     collect_references,
     compare_endpoints,
     parse_url,
-    status_code,
     token_policies,
 )
-from registrar.wire.client_connection import ClientConnection, failure_of
+from registrar.wire.client_connection import ClientConnection, failure_of, known_status
 from registrar.wire.key_queue import KeyQueue
 from registrar.wire.limits import ClientLimits
 
@@ -361,7 +360,7 @@ class Client:
             for node_id, value in values
         ]
         response = await self._request(request, ua.WriteResponse)
-        return [status_code(result.value) for result in as_many(values, response.Results)]
+        return [known_status(result.value) for result in as_many(values, response.Results)]
 
     # View
 

@@ -134,11 +134,3 @@ def collect_references(
         if result.ContinuationPoint:
             waiting[place] = result.ContinuationPoint
     return waiting
-
-
-def status_code(value: int) -> StatusCode:
-    """Return ``value`` as a StatusCode; one we do not know becomes BadUnexpectedError."""
-    try:
-        return StatusCode(value & 0xFFFF0000)
-    except ValueError:
-        return StatusCode.BadUnexpectedError if is_bad(value) else StatusCode.Good

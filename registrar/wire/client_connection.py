@@ -67,11 +67,17 @@ DENIED = frozenset(
 """A peer that says one of these does not want us."""
 
 
+def known_status(status: int) -> StatusCode:
+    """Return ``status`` without its lower bits; BadUnexpectedError for one nobody knows."""
+    try:
+        return StatusCode(status & 0xFFFF0000)
+    except ValueError:
+        return StatusCode.BadUnexpectedError if is_bad(status) else StatusCode.Good
+
+
 def failure_of(status: int, what: str) -> RegistrarError:
     """Return the error for a bad ``status`` that a peer gave to ``what``."""
-    code = StatusCode.BadUnexpectedError
-    if status & 0xFFFF0000 in StatusCode.__members__.values():
-        code = StatusCode(status & 0xFFFF0000)
+    code = known_status(status)
     message = f"{what} failed: {name_of(status)}"
     if code in BUSY:
         return Unavailable(message, reason=Reason.BUSY, status=code)

@@ -112,6 +112,7 @@ class Plant:
         self.written: list[object] = []
         self.calls: list[str] = []
         self.gate = asyncio.Event()
+        self.admitted = asyncio.Event()
         self.listener = Listener(self, limits=limits)
         self.space = AddressSpace(load_node_table(), application_uri=SERVER_URI)
         self.methods = MethodTable()
@@ -235,6 +236,7 @@ class Plant:
 
     def admit(self, peer: Peer, now: datetime) -> None:
         """Refuse strangers."""
+        self.admitted.set()
         if peer.certificate not in self.trusted:
             raise CertificateRejected("a stranger", status=StatusCode.BadCertificateUntrusted)
 
