@@ -6,13 +6,69 @@ hold (OPC 10000-21 §7.3). It is never accepted; this only finds the reason that
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
 
 from registrar.core.certificate import Certificate
-from registrar.errors import Reason, Rejected
+from registrar.errors import Reason, Rejected, Unavailable
 from registrar.onboarding.endpoints import Offer, looks_operational
 from registrar.store import issuances
 from registrar.store.store import Store
+
+DOUBTFUL = frozenset({Reason.ENDPOINTS_ALTERED, Reason.ACCESS_DENIED, Reason.KEY_NOT_PROVEN})
+"""What the work of another Registrar looks like while it is going on."""
+
+_FIRST_WAIT_S = 0.05
+
+
+async def look_again(
+    error: Rejected,
+    *,
+    url: str,
+    look: Callable[[], Awaitable[Offer]],
+    seen: Offer | None,
+    store: Store,
+    settle_s: float,
+) -> Rejected | Unavailable:
+    """Return ``error``, or what explains it better: that somebody else is or was at work.
+
+    A device that denies us may have its owner's TrustList already and not yet the certificate
+    that names the owner, so it is asked again for a while.
+
+    Args:
+        error: why the device was about to be refused.
+        url: as the operator named it, for messages.
+        look: reads the endpoints.
+        seen: what the device offered before; None where that is not known.
+        store: with the ledger.
+        settle_s: how long a denial may wait for its explanation.
+    """
+    if error.reason not in DOUBTFUL:
+        return error
+    patience_s = settle_s if error.reason is Reason.ACCESS_DENIED else 0.0
+    wait_s = _FIRST_WAIT_S
+    while True:
+        try:
+            offer = await look()
+        except Unavailable as away:
+            return away
+        except Rejected:
+            return error
+        owner = foreign_owner(offer, store)
+        if owner is not None:
+            return already_owned(url, owner, str(error.reason))
+        if seen is not None and _names(offer) != _names(seen):
+            message = f"{url}: {error.reason}: what the device offers changes while it is read"
+            return Unavailable(message, reason=Reason.BUSY, subject=url)
+        if patience_s <= 0:
+            return error
+        await asyncio.sleep(wait_s)
+        patience_s -= wait_s
+        wait_s *= 2
+
+
+def _names(offer: Offer) -> set[str]:
+    return {certificate.thumbprint for certificate in offer.certificates}
 
 
 def foreign_owner(offer: Offer, store: Store) -> Certificate | None:

@@ -33,7 +33,7 @@ from registrar.onboarding.endpoints import Offer, Way
 from registrar.onboarding.identification import Eligible, Identification, Identifier
 from registrar.onboarding.issuing import Issuers, Issuing
 from registrar.onboarding.link import Counters, Link
-from registrar.onboarding.ownership import already_owned, foreign_owner
+from registrar.onboarding.ownership import already_owned, foreign_owner, look_again
 from registrar.onboarding.provisioning import Provisioning
 from registrar.onboarding.refusals import Act
 from registrar.onboarding.settings import PushSettings
@@ -121,6 +121,7 @@ class PushVisit:
         self._url = url
         self._lease = lease
         self._link: Link | None = None
+        self._seen: Offer | None = None
         self._found: Identification | None = None
         self._way: Way | None = None
         self._is_singleton: bool | None = None
@@ -135,11 +136,28 @@ class PushVisit:
         try:
             return await _ACTS[command](self, enrolment)
         except Rejected as error:
-            if command in _WRITING:
+            better = await self._explain(error)
+            if command in _WRITING and isinstance(better, Rejected):
                 await self._driver.issuing.revoke_unconfirmed(
-                    lease=self._lease, reason=error.reason
+                    lease=self._lease, reason=better.reason
                 )
-            raise
+            if better is error:
+                raise
+            raise better from error
+
+    async def _explain(self, error: Rejected) -> Rejected | Unavailable:
+        """Ask the device once more before it is refused; another Registrar may be at work."""
+        if self._link is None:
+            return error
+        driver = self._driver
+        return await look_again(
+            error,
+            url=self._url,
+            look=self._identifier(self._link).look,
+            seen=self._seen,
+            store=driver.store,
+            settle_s=driver.settings.settle_s,
+        )
 
     async def close(self) -> None:
         """Let go of the device; never raises."""
@@ -187,7 +205,7 @@ class PushVisit:
 
     async def _read_identities(self, enrolment: Enrolment) -> Step:
         identifier = self._identifier(await self._connect())
-        offer = await identifier.look()
+        offer = self._seen = await identifier.look()
         ours = self._served_by_us(enrolment, offer)
         if ours is not None:
             return ours
@@ -236,7 +254,8 @@ class PushVisit:
         found = self._found
         if found is None:
             identifier = self._identifier(link)
-            found = self._found = await identifier.identify(await identifier.look())
+            self._seen = await identifier.look()
+            found = self._found = await identifier.identify(self._seen)
         if not found.eligible:
             return Step(event=Event.RETRIED)
         failure: Rejected | Unavailable | None = None
