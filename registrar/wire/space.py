@@ -23,6 +23,7 @@ from registrar.status import StatusCode
 from registrar.wire import builtin
 from registrar.wire.instances import Instance, Template
 from registrar.wire.nodes import (
+    AGGREGATES,
     FIRST_COMPANION_NAMESPACE,
     OWN_NAMESPACE,
     Node,
@@ -252,18 +253,18 @@ class AddressSpace:
         node = self.get(key)
         if node is None:
             return
-        children = [r.target for r in self.references(node) if r.is_forward and r.kind in (46, 47)]
+        members = [
+            reference.target
+            for reference in self.references(node)
+            if reference.is_forward and reference.kind in AGGREGATES
+        ]
+        for member in members:
+            self.remove(node_id_of(member))
         at = self._instance_at(key)
         if at is not None and self._bases[at] == key:
             del self._bases[at], self._instances[at]
-        self._nodes.pop(key, None)
-        for child in children:
-            if child in self._nodes:
-                self.remove(node_id_of(child))
-        for gone in (key, *children):
-            self._values.pop(gone, None)
-            self._access.pop(gone, None)
-            self._references.pop(gone, None)
+        for held in (self._nodes, self._values, self._access, self._references):
+            held.pop(key, None)
         for links in self._references.values():
             links[:] = [link for link in links if link.target != key]
 

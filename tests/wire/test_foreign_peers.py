@@ -213,6 +213,7 @@ def url_of(server: ForeignServer) -> str:
     return f"opc.tcp://127.0.0.1:{listening.port}/"
 
 
+@pytest.mark.slow
 @pytest.mark.asyncio(loop_scope="module")
 @every_mode
 @every_policy
