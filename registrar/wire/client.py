@@ -12,9 +12,8 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -25,17 +24,13 @@ from registrar.errors import (
     Misuse,
     ProtocolViolation,
     RegistrarError,
-    SecurityChecksFailed,
     TimedOut,
     Unavailable,
 )
 from registrar.status import StatusCode, is_bad
-from registrar.ua.application_identity import ApplicationIdentity
-from registrar.ua.certificates import leaf_of
 from registrar.ua.client_channel import ClientChannel
-from registrar.ua.security_policy import NONE, SecurityPolicy
-from registrar.ua.session import client_signature, verify_server_signature
-from registrar.ua.user_tokens import AnonymousUser, UserNameUser, X509User, encode_user_token
+from registrar.ua.security_policy import NONE
+from registrar.ua.user_tokens import AnonymousUser, X509User
 from registrar.wire.certificates import application_uris
 from registrar.wire.client_checks import (
     as_many,
@@ -45,27 +40,20 @@ from registrar.wire.client_checks import (
     token_policies,
 )
 from registrar.wire.client_connection import ClientConnection, failure_of, known_status
+from registrar.wire.client_session import (
+    SESSION_NONCE_SIZE,
+    ChannelSecurity,
+    UserToken,
+    activate_request,
+    check_created,
+    create_request,
+)
 from registrar.wire.key_queue import KeyQueue
 from registrar.wire.limits import ClientLimits
 
+__all__ = ["ChannelSecurity", "Client", "UserToken"]
+
 Response = TypeVar("Response")
-
-UserToken = AnonymousUser | UserNameUser | X509User
-
-SESSION_NONCE_SIZE = 32
-"""Bytes; longer ones are refused by Servers in the field."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ChannelSecurity:
-    """How a channel is secured, as one EndpointDescription offers it."""
-
-    policy: SecurityPolicy
-    mode: ua.MessageSecurityMode
-    identity: ApplicationIdentity
-    """Ours."""
-    server_certificate: bytes
-    """As in the endpoint: a leaf, or a chain that begins with it."""
 
 
 class Client:
@@ -242,99 +230,37 @@ class Client:
             ServiceFailed: the Server refused.
         """
         security = self._secured()
+        leaf = self._channel.peer_certificate or b""
         nonce = os.urandom(SESSION_NONCE_SIZE)
-        result = await self._create(security, nonce, session_timeout_s)
-        leaf = self._check_server(security, result, nonce, server_application_uri)
+        request = create_request(
+            security,
+            nonce,
+            url=self.url,
+            application_uri=self._application_uri,
+            timeout_s=session_timeout_s,
+            max_response_size=self._limits.channel.max_message_size,
+        )
+        response = await self._connection.exchange(request, ua.CreateSessionResponse)
+        result: ua.CreateSessionResult = response.Parameters
+        check_created(security, result, nonce, leaf, server_application_uri)
         endpoints = list(result.ServerEndpoints or ())
         if discovered is not None:
             compare_endpoints(discovered, endpoints)
         self._token = result.AuthenticationToken
-        await self._activate(security, leaf, result.ServerNonce, endpoints, user or AnonymousUser())
+        offered = token_policies(
+            endpoints, policy_uri=security.policy.uri, mode=security.mode, url=self.url
+        )
+        user = user or AnonymousUser()
+        self._signatures += 1 + isinstance(user, X509User)
+        activation = await self._connection.work(
+            lambda: activate_request(security, leaf, result.ServerNonce, offered, user)
+        )
+        await self._request(activation, ua.ActivateSessionResponse)
 
     def _secured(self) -> ChannelSecurity:
         if self.security is None:
             raise Misuse("no Session without security")
         return self.security
-
-    async def _create(
-        self, security: ChannelSecurity, nonce: bytes, session_timeout_s: float
-    ) -> ua.CreateSessionResult:
-        request = ua.CreateSessionRequest()
-        parameters = request.Parameters
-        parameters.ClientDescription.ApplicationUri = self._application_uri
-        parameters.ClientDescription.ApplicationName = ua.LocalizedText("Registrar")
-        parameters.ClientDescription.ApplicationType = ua.ApplicationType.Client
-        parameters.EndpointUrl = self.url
-        parameters.SessionName = "Registrar"
-        parameters.ClientNonce = nonce
-        parameters.ClientCertificate = security.identity.certificate
-        parameters.RequestedSessionTimeout = session_timeout_s * 1000
-        parameters.MaxResponseMessageSize = self._limits.channel.max_message_size
-        response = await self._connection.exchange(request, ua.CreateSessionResponse)
-        result: ua.CreateSessionResult = response.Parameters
-        return result
-
-    def _check_server(
-        self,
-        security: ChannelSecurity,
-        result: ua.CreateSessionResult,
-        nonce: bytes,
-        server_application_uri: str | None,
-    ) -> bytes:
-        """Return the Server's leaf; see ``create_session`` for what is checked."""
-        leaf = self._channel.peer_certificate or b""
-        if not result.ServerCertificate or leaf_of(result.ServerCertificate) != leaf:
-            raise SecurityChecksFailed("CreateSession has another certificate than the channel")
-        if len(result.ServerNonce or b"") < SESSION_NONCE_SIZE or result.ServerNonce == nonce:
-            raise SecurityChecksFailed(
-                f"a nonce of {len(result.ServerNonce or b'')} bytes, not fresh ones of at least"
-                f" {SESSION_NONCE_SIZE}",
-                status=StatusCode.BadNonceInvalid,
-            )
-        verify_server_signature(
-            security.policy,
-            result.ServerSignature,
-            server_certificate=leaf,
-            client_certificate=security.identity.certificate,
-            client_nonce=nonce,
-        )
-        uris = application_uris(leaf) if server_application_uri is not None else ()
-        if server_application_uri is not None and server_application_uri not in uris:
-            raise SecurityChecksFailed(
-                f"{server_application_uri[:80]!r} is not in the Server's certificate",
-                status=StatusCode.BadCertificateUriInvalid,
-            )
-        return leaf
-
-    async def _activate(
-        self,
-        security: ChannelSecurity,
-        leaf: bytes,
-        nonce: bytes,
-        endpoints: Iterable[ua.EndpointDescription],
-        user: UserToken,
-    ) -> None:
-        def sign() -> ua.SignatureData:
-            return client_signature(
-                security.policy, security.identity, server_certificate=leaf, server_nonce=nonce
-            )
-
-        request = ua.ActivateSessionRequest()
-        parameters = request.Parameters
-        self._signatures += 1 + isinstance(user, X509User)
-        parameters.ClientSignature = await self._connection.work(sign)
-        token, signature = encode_user_token(
-            user,
-            token_policies=token_policies(
-                endpoints, policy_uri=security.policy.uri, mode=security.mode, url=self.url
-            ),
-            channel_policy=security.policy,
-            server_certificate=leaf,
-            server_nonce=nonce,
-        )
-        parameters.UserIdentityToken = token
-        parameters.UserTokenSignature = signature
-        await self._request(request, ua.ActivateSessionResponse)
 
     # Attributes
 

@@ -1,0 +1,129 @@
+"""How a Client opens a Session: what it says, and what it checks; OPC 10000-4 §5.7."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from asyncua import ua
+
+from registrar.errors import SecurityChecksFailed
+from registrar.status import StatusCode
+from registrar.ua.application_identity import ApplicationIdentity
+from registrar.ua.certificates import leaf_of
+from registrar.ua.security_policy import SecurityPolicy
+from registrar.ua.session import client_signature, verify_server_signature
+from registrar.ua.user_tokens import AnonymousUser, UserNameUser, X509User, encode_user_token
+from registrar.wire.certificates import application_uris
+
+UserToken = AnonymousUser | UserNameUser | X509User
+
+SESSION_NONCE_SIZE = 32
+"""Bytes; longer ones are refused by Servers in the field."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChannelSecurity:
+    """How a channel is secured, as one EndpointDescription offers it."""
+
+    policy: SecurityPolicy
+    mode: ua.MessageSecurityMode
+    identity: ApplicationIdentity
+    """Ours."""
+    server_certificate: bytes
+    """As in the endpoint: a leaf, or a chain that begins with it."""
+
+
+def create_request(
+    security: ChannelSecurity,
+    nonce: bytes,
+    *,
+    url: str,
+    application_uri: str,
+    timeout_s: float,
+    max_response_size: int,
+) -> ua.CreateSessionRequest:
+    """Return the request that creates a Session."""
+    request = ua.CreateSessionRequest()
+    parameters = request.Parameters
+    parameters.ClientDescription.ApplicationUri = application_uri
+    parameters.ClientDescription.ApplicationName = ua.LocalizedText("Registrar")
+    parameters.ClientDescription.ApplicationType = ua.ApplicationType.Client
+    parameters.EndpointUrl = url
+    parameters.SessionName = "Registrar"
+    parameters.ClientNonce = nonce
+    parameters.ClientCertificate = security.identity.certificate
+    parameters.RequestedSessionTimeout = timeout_s * 1000
+    parameters.MaxResponseMessageSize = max_response_size
+    return request
+
+
+def check_created(
+    security: ChannelSecurity,
+    result: ua.CreateSessionResult,
+    nonce: bytes,
+    leaf: bytes,
+    server_application_uri: str | None,
+) -> None:
+    """Check that the Server of the Session is the one of the channel.
+
+    Args:
+        nonce: ours, which its signature covers.
+        leaf: the certificate it proved to own when the channel opened.
+        server_application_uri: must be in that certificate; None if any will do.
+
+    Raises:
+        SecurityChecksFailed: certificate, nonce, signature or ApplicationUri.
+    """
+    if not result.ServerCertificate or leaf_of(result.ServerCertificate) != leaf:
+        raise SecurityChecksFailed("CreateSession has another certificate than the channel")
+    fresh = result.ServerNonce or b""
+    if len(fresh) < SESSION_NONCE_SIZE or fresh == nonce:
+        raise SecurityChecksFailed(
+            f"a nonce of {len(fresh)} bytes, not fresh ones of at least {SESSION_NONCE_SIZE}",
+            status=StatusCode.BadNonceInvalid,
+        )
+    verify_server_signature(
+        security.policy,
+        result.ServerSignature,
+        server_certificate=leaf,
+        client_certificate=security.identity.certificate,
+        client_nonce=nonce,
+    )
+    if server_application_uri is not None and server_application_uri not in application_uris(leaf):
+        raise SecurityChecksFailed(
+            f"{server_application_uri[:80]!r} is not in the Server's certificate",
+            status=StatusCode.BadCertificateUriInvalid,
+        )
+
+
+def activate_request(
+    security: ChannelSecurity,
+    leaf: bytes,
+    nonce: bytes,
+    offered: Sequence[ua.UserTokenPolicy],
+    user: UserToken,
+) -> ua.ActivateSessionRequest:
+    """Return the request that activates a Session; one or two private-key operations.
+
+    Args:
+        leaf: the Server's certificate.
+        nonce: the Server's last one.
+        offered: the user tokens of the endpoint in use.
+
+    Raises:
+        Rejected: the endpoint takes no such user.
+    """
+    request = ua.ActivateSessionRequest()
+    parameters = request.Parameters
+    parameters.ClientSignature = client_signature(
+        security.policy, security.identity, server_certificate=leaf, server_nonce=nonce
+    )
+    parameters.UserIdentityToken, parameters.UserTokenSignature = encode_user_token(
+        user,
+        token_policies=offered,
+        channel_policy=security.policy,
+        server_certificate=leaf,
+        server_nonce=nonce,
+    )
+    return request
