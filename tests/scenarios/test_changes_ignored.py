@@ -19,9 +19,7 @@ from tests.onboarding.stage import Backdrop, device
 
 
 @pytest.mark.clause("R136")
-async def test_a_device_that_only_says_good_is_refused(
-    backdrop: Backdrop, tmp_path: Path
-) -> None:
+async def test_a_device_that_only_says_good_is_refused(backdrop: Backdrop, tmp_path: Path) -> None:
     async with backdrop.stage(tmp_path, device(kind=Kind.CHANGES_IGNORED)) as stage:
         outcome = await stage.end_of()
 
