@@ -15,7 +15,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 from types import MappingProxyType
-from typing import Any, Protocol, TypeVar, cast
+from typing import Any, TypeVar, cast
 
 from asyncua import ua
 
@@ -43,57 +43,13 @@ from registrar.ua.events import (
 from registrar.ua.security_policy import NONE
 from registrar.ua.server_channel import ServerChannel
 from registrar.wire import builtin
-from registrar.wire.application import Application
 from registrar.wire.context import Context
-from registrar.wire.key_queue import KeyQueue
-from registrar.wire.limits import ServerLimits
+from registrar.wire.host import Host
 from registrar.wire.peers import Peer
 from registrar.wire.services import respond, serve
-from registrar.wire.sessions import SessionTable
+from registrar.wire.stages import StageTimer
 
 T = TypeVar("T")
-
-
-class Host(Protocol):
-    """What a connection needs of its Listener."""
-
-    @property
-    def application(self) -> Application:
-        """Who answers."""
-
-    @property
-    def limits(self) -> ServerLimits:
-        """What it may cost."""
-
-    @property
-    def keys(self) -> KeyQueue:
-        """Where private-key work is done."""
-
-    @property
-    def sessions(self) -> SessionTable:
-        """All Sessions of the Listener."""
-
-    def next_channel_id(self) -> int:
-        """Return an id no other channel has."""
-
-    def joined(self, connection: ServerConnection) -> None:
-        """Count the connection.
-
-        Raises:
-            Unavailable: there are too many.
-        """
-
-    def left(self, connection: ServerConnection) -> None:
-        """Count the connection no more."""
-
-    def watch_sessions(self) -> None:
-        """See to it that Sessions end when their time is over."""
-
-    def refused(self, address: str, error: RegistrarError) -> None:
-        """Count and log a refusal."""
-
-    def run(self, answer: Awaitable[None]) -> None:
-        """Keep ``answer`` running."""
 
 
 class ServerConnection(asyncio.Protocol):
@@ -116,9 +72,7 @@ class ServerConnection(asyncio.Protocol):
         self._is_stuck = False
         self._is_doomed = False
         self._tokens = 0
-        self._stage = ""
-        self._stage_ends_at: float | None = None
-        self._stage_timer: asyncio.TimerHandle | None = None
+        self._stage = StageTimer(self._loop, self._refuse)
         self._write_timer: asyncio.TimerHandle | None = None
         self.address = ""
         self.endpoint_url = ""
@@ -142,13 +96,14 @@ class ServerConnection(asyncio.Protocol):
         except Unavailable as error:
             self._refuse(error)
             return
-        self._enter("HEL", self._limits.hello_s)
+        self._stage.enter("HEL", self._limits.hello_s)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Let go of everything."""
         self.is_closed = True
         self._events.clear()
-        for timer in (self._stage_timer, self._write_timer, self._drain_handle):
+        self._stage.cancel()
+        for timer in (self._write_timer, self._drain_handle):
             if timer is not None:
                 timer.cancel()
         self._host.sessions.detach(self)
@@ -195,9 +150,9 @@ class ServerConnection(asyncio.Protocol):
         if self.is_closed:
             return
         if self._host.sessions.serves(self):
-            self._stage_ends_at = None
+            self._stage.leave()
         else:
-            self._enter("an activated Session", self._limits.session_s)
+            self._stage.enter("an activated Session", self._limits.session_s)
         self._host.watch_sessions()
 
     # The Listener calls this
@@ -213,27 +168,6 @@ class ServerConnection(asyncio.Protocol):
             transport.abort()
         elif not self._running:
             self._loop.call_soon(self._close)
-
-    # Stages
-
-    def _enter(self, stage: str, duration_s: float) -> None:
-        self._stage = stage
-        self._stage_ends_at = self._loop.time() + duration_s
-        if self._stage_timer is None:
-            self._stage_timer = self._loop.call_at(self._stage_ends_at, self._on_stage_timer)
-        elif self._stage_timer.when() > self._stage_ends_at:
-            self._stage_timer.cancel()
-            self._stage_timer = self._loop.call_at(self._stage_ends_at, self._on_stage_timer)
-
-    def _on_stage_timer(self) -> None:
-        self._stage_timer = None
-        ends_at = self._stage_ends_at
-        if ends_at is None:
-            return
-        if self._loop.time() < ends_at:
-            self._stage_timer = self._loop.call_at(ends_at, self._on_stage_timer)
-            return
-        self._refuse(TimedOut(f"no {self._stage} in time"))
 
     def _drop_slow(self) -> None:
         self._host.refused(self.address, TimedOut("the peer does not read what we write"))
@@ -280,7 +214,7 @@ class ServerConnection(asyncio.Protocol):
     def _on_hello(self, event: HelloReceived) -> None:
         self.endpoint_url = event.hello.endpoint_url
         self._write(self._channel.acknowledge())
-        self._enter("OPN", self._limits.open_s)
+        self._stage.enter("OPN", self._limits.open_s)
 
     def _on_message(self, event: MessageReceived) -> None:
         try:
@@ -391,7 +325,7 @@ class ServerConnection(asyncio.Protocol):
         if not requested.renewal:
             self.peer = peer
             self._keep_alive()
-            self._enter("an activated Session", self._limits.session_s)
+            self._stage.enter("an activated Session", self._limits.session_s)
         self._events += self._channel.receive(b"", self._loop.time())
         self._drain()
 

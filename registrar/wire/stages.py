@@ -1,0 +1,53 @@
+"""The stage a connection is in, and how long it may stay there."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from registrar.errors import TimedOut
+
+
+class StageTimer:
+    """Calls ``expired`` when a stage lasted too long; one timer, set again only when it fires."""
+
+    __slots__ = ("_ends_at", "_expired", "_loop", "_stage", "_timer")
+
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, expired: Callable[[TimedOut], None]
+    ) -> None:
+        self._loop = loop
+        self._expired = expired
+        self._stage = ""
+        self._ends_at: float | None = None
+        self._timer: asyncio.TimerHandle | None = None
+
+    def enter(self, stage: str, duration_s: float) -> None:
+        """Wait for ``stage``, at most ``duration_s``; replaces what was waited for."""
+        self._stage = stage
+        self._ends_at = self._loop.time() + duration_s
+        if self._timer is not None and self._timer.when() > self._ends_at:
+            self._timer.cancel()
+            self._timer = None
+        if self._timer is None:
+            self._timer = self._loop.call_at(self._ends_at, self._fire)
+
+    def leave(self) -> None:
+        """Wait for nothing."""
+        self._ends_at = None
+
+    def cancel(self) -> None:
+        """Give the timer back to the loop."""
+        self._ends_at = None
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _fire(self) -> None:
+        self._timer = None
+        if self._ends_at is None:
+            return
+        if self._loop.time() < self._ends_at:
+            self._timer = self._loop.call_at(self._ends_at, self._fire)
+        else:
+            self._expired(TimedOut(f"no {self._stage} in time"))
