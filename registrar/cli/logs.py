@@ -6,6 +6,8 @@ import logging
 import os
 from typing import Final
 
+import click
+
 from registrar.cli.text import printable
 
 TRACEBACK: Final = "REGISTRAR_TRACEBACK"
@@ -27,9 +29,17 @@ class OneLine(logging.Formatter):
         return f"registrar: {printable(record.getMessage() + why)[:MAX_LENGTH]}"
 
 
+class ToStderr(logging.Handler):
+    """Writes to stderr as it is now, which a live view may have put itself in front of."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write one record."""
+        click.echo(self.format(record), err=True)
+
+
 def log_to_stderr() -> None:
     """Send warnings and worse of every room to stderr; called once, when a command starts."""
-    handler = logging.StreamHandler()
+    handler = ToStderr()
     handler.setFormatter(OneLine())
     logger = logging.getLogger("registrar")
     logger.handlers[:] = [handler]

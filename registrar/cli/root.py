@@ -31,6 +31,8 @@ from registrar.errors import (
 REFUSED: Final = 1
 MISUSED: Final = 2
 UNAVAILABLE: Final = 3
+INTERRUPTED: Final = 130
+"""What a shell expects after Ctrl-C."""
 
 _EXIT_CODES: Final[tuple[tuple[type[RegistrarError], int], ...]] = (
     (ConfigurationInvalid, MISUSED),
@@ -86,6 +88,9 @@ class Commands(click.Group):
             return super().invoke(ctx)
         except RegistrarError as error:
             raise Failure(error) from error
+        except KeyboardInterrupt:
+            click.echo("registrar: stopped; the same command goes on from here", err=True)
+            raise click.exceptions.Exit(INTERRUPTED) from None
         except (click.ClickException, click.exceptions.Exit, click.Abort):
             raise
         except Exception as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections import Counter, deque
 from collections.abc import Callable
@@ -61,14 +62,14 @@ class CampaignView:
         self._live: Live | None = None
 
     def __enter__(self) -> Self:
+        self._began = self._clock()
         if self._console.is_terminal:
             self._live = Live(
                 get_renderable=self.render,
                 console=self._console,
                 refresh_per_second=REFRESHES_PER_S,
                 transient=True,
-                redirect_stdout=False,
-                redirect_stderr=False,
+                redirect_stdout=sys.stdout.isatty(),
             )
             self._live.__enter__()
         return self
