@@ -1,4 +1,4 @@
-"""Builds the extensions of ``_native`` as ``registrar._native.*``; everything else is in pyproject.toml."""
+"""Builds ``_native`` as ``registrar._native.*``; everything else is in pyproject.toml."""
 
 from __future__ import annotations
 
