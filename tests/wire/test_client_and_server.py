@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+import uvloop
 from asyncua import ua
 from asyncua.ua.attribute_ids import AttributeIds
 
@@ -19,6 +20,7 @@ from tests.wire.plant import (
     MODES,
     OBJECTS,
     POLICIES,
+    RESTART,
     SERVER_URI,
     Plant,
     open_session,
@@ -104,3 +106,23 @@ async def test_a_user_certificate_arrives(
 
         (session,) = plant.authenticated
         assert session.user == X509UserClaim(stranger.certificate)
+
+
+@pytest.mark.parametrize("mode", MODES, ids=lambda mode: mode.name)
+def test_both_ends_also_run_on_uvloop(
+    server_identity: ApplicationIdentity,
+    client_identity: ApplicationIdentity,
+    mode: ua.MessageSecurityMode,
+) -> None:
+    """The other tests run on the loop of asyncio; transports of uvloop differ in details."""
+
+    async def converse() -> None:
+        async with (
+            Plant(server_identity, trusted=[client_identity.certificate]) as plant,
+            await open_session(plant, client_identity, mode=mode) as client,
+        ):
+            (big,) = await client.call(COUNTER, ECHO, string("x" * 1_000_000))
+            assert len(big.Value) == 1_000_000
+            await client.call(COUNTER, RESTART)
+
+    uvloop.run(converse())
