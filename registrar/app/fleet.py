@@ -71,7 +71,9 @@ def free_base() -> str:
     Raises:
         Unavailable: there is one on each.
     """
-    for network in _NETWORKS:
+    # Two demos that begin at the same moment would both find the same one free.
+    first = os.getpid() % len(_NETWORKS)
+    for network in (*_NETWORKS[first:], *_NETWORKS[:first]):
         base = f"127.{network}.0.1"
         try:
             with socket.create_server((base, OPC_UA_PORT)):
