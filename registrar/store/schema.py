@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import time
 from pathlib import Path
 from typing import Final
 
@@ -25,6 +26,9 @@ APPLICATION_ID: Final = 0x4F504352
 
 BUSY_TIMEOUT_S: Final = 10.0
 """How long one connection waits for the write lock of another."""
+
+WAL_RETRY_S: Final = 0.02
+"""Between two attempts to switch a new database to WAL."""
 
 STATEMENT_CACHE: Final = 256
 """More than the distinct statements of this room, so that none is ever parsed twice."""
@@ -211,7 +215,7 @@ def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
             cached_statements=STATEMENT_CACHE,
         )
         connection.row_factory = sqlite3.Row
-        connection.execute("PRAGMA journal_mode = WAL")
+        _use_wal(connection)
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA foreign_keys = ON")
         connection.execute("PRAGMA trusted_schema = OFF")
@@ -222,6 +226,24 @@ def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
     except sqlite3.Error as error:
         raise StoreUnavailable(f"{path.name} cannot be opened: {error}") from error
     return connection
+
+
+def _use_wal(connection: sqlite3.Connection) -> None:
+    """Switch to WAL; only the first to open a new database has to.
+
+    SQLite does not wait for others here, however long the timeout: it would fear a deadlock.
+    """
+    ends = time.monotonic() + BUSY_TIMEOUT_S
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            is_busy = error.sqlite_errorname.startswith("SQLITE_BUSY")
+            if not is_busy or time.monotonic() > ends:
+                raise
+            time.sleep(WAL_RETRY_S)
+        else:
+            return
 
 
 def create_file(path: Path) -> None:

@@ -20,7 +20,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar
 
@@ -73,6 +73,9 @@ class _Job:
     result: Any = None
     error: RegistrarError | None = None
 
+
+LOOP_CHECK_S: Final = 0.05
+"""How often the writer's thread looks whether the loop it waits for still runs, in seconds."""
 
 _Group = tuple[list[_Job], Exception | None]
 """Jobs whose functions ran, and what keeps the whole group from being committed."""
@@ -224,10 +227,28 @@ class Store:
         refusal: Exception | None,
         done: list[_Job],
     ) -> _Group | None:
-        """Answer ``done`` and have the loop run the next group; None where it no longer can."""
-        if not self._post(loop, self._run, refusal, done):
-            return None
-        return self._ran.get()
+        """Answer ``done`` and have the loop run the next group; None where the store closes.
+
+        A loop that ended meanwhile runs nothing any more, and must not keep the lock.
+        """
+        turn = threading.Lock()
+        is_posted = self._post(loop, self._run, turn, refusal, done)
+        while is_posted:
+            try:
+                ran = self._ran.get(timeout=LOOP_CHECK_S)
+            except Empty:
+                if loop.is_running():
+                    continue
+            else:
+                if ran is not None:
+                    return ran
+                if turn.acquire(blocking=False):
+                    return None
+                continue
+            if turn.acquire(blocking=False):
+                break
+        group = self._take()
+        return group, refusal or self._attempt_all(group, None)
 
     def _post(
         self, loop: asyncio.AbstractEventLoop, callback: Callable[..., None], *values: object
@@ -263,10 +284,13 @@ class Store:
 
     # --- on the event loop
 
-    def _run(self, refusal: Exception | None, done: list[_Job]) -> None:
-        """Answer the callers of the last group and run the functions of the next."""
+    def _run(self, turn: threading.Lock, refusal: Exception | None, done: list[_Job]) -> None:
+        """Answer the callers of the last group and run the functions of the next.
+
+        Whoever gets ``turn`` runs them: the loop, or the thread where the loop stood still.
+        """
         _settle_all(done)
-        if self._closed:
+        if not turn.acquire(blocking=False):
             return
         group = self._take()
         ends = time.monotonic() + self._limits.group_s

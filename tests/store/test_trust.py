@@ -1,0 +1,128 @@
+"""Five lists that never mix, and revocation lists that never go back."""
+
+from __future__ import annotations
+
+import pytest
+
+from registrar.core.crl import Crl
+from registrar.core.trust import TrustListName
+from registrar.errors import CertificateRejected, FileInvalid
+from registrar.store import Store, audit, trust
+from registrar.store.audit import Kind
+from registrar.store.trust import EntryKind, Role
+from tests.core.building import root
+from tests.store.building import CAUSE
+
+LOADERS = {
+    TrustListName.TICKET_AUTHORITIES: trust.ticket_authorities,
+    TrustListName.DEVICE_IDENTITY_AUTHORITIES: trust.device_identity_authorities,
+    TrustListName.ADMINISTRATORS: trust.administrators,
+    TrustListName.APPLICATIONS: trust.applications,
+    TrustListName.SITE_AUTHORITIES: trust.site_authorities,
+}
+TICKETS = TrustListName.TICKET_AUTHORITIES
+
+
+def add(store: Store, name: TrustListName, der: bytes, role: Role = Role.TRUSTED) -> bool:
+    return store.write_sync(lambda tx: trust.add_certificate(tx, name, der, role=role, cause=CAUSE))
+
+
+def add_crl(store: Store, crl: Crl, role: Role = Role.TRUSTED) -> bool:
+    return store.write_sync(lambda tx: trust.add_crl(tx, TICKETS, crl.der, role=role, cause=CAUSE))
+
+
+@pytest.mark.clause("T8")
+@pytest.mark.parametrize("name", sorted(TrustListName))
+def test_an_entry_of_one_list_is_in_no_other(store: Store, name: TrustListName) -> None:
+    ca = root()
+
+    add(store, name, ca.der)
+
+    for other, load in LOADERS.items():
+        expected = (ca.certificate,) if other is name else ()
+        assert load(store.reader).trusted_certificates == expected
+
+
+def test_roles_and_kinds_come_back_as_they_were_put(store: Store) -> None:
+    anchor, helper = root("anchor"), root("helper")
+    add(store, TICKETS, anchor.der)
+    add(store, TICKETS, helper.der, Role.ISSUER)
+    add_crl(store, anchor.crl())
+    add_crl(store, helper.crl(), Role.ISSUER)
+
+    loaded = trust.ticket_authorities(store.reader)
+
+    assert loaded.trusted_certificates == (anchor.certificate,)
+    assert loaded.issuer_certificates == (helper.certificate,)
+    assert [crl.issuer_bytes for crl in loaded.trusted_crls] == [anchor.certificate.subject_bytes]
+    assert [crl.issuer_bytes for crl in loaded.issuer_crls] == [helper.certificate.subject_bytes]
+
+
+def test_adding_twice_changes_nothing(store: Store) -> None:
+    ca = root()
+
+    assert add(store, TICKETS, ca.der)
+    assert not add(store, TICKETS, ca.der)
+
+    assert len(trust.entries(store.reader, TICKETS)) == 1
+    assert len(audit.entries(store.reader, kind=Kind.TRUST)) == 1
+
+
+def test_an_entry_can_be_taken_off(store: Store) -> None:
+    ca = root()
+    add(store, TICKETS, ca.der)
+    (entry,) = trust.entries(store.reader, TICKETS)
+
+    gone = [store.write_sync(lambda tx: trust.remove(tx, entry, cause=CAUSE)) for _ in range(2)]
+
+    assert gone == [True, False]
+    assert trust.entries(store.reader, TICKETS) == []
+    events = [one.event for one in audit.entries(store.reader, kind=Kind.TRUST)]
+    assert events == ["trusted_certificate_added", "trusted_certificate_removed"]
+
+
+@pytest.mark.clause("T22")
+def test_a_newer_crl_takes_the_place_of_the_older(store: Store) -> None:
+    ca, other = root("ca"), root("other")
+    newest = ca.crl(number=8)
+    add_crl(store, other.crl(number=3))
+    add_crl(store, ca.crl(number=7))
+
+    add_crl(store, newest)
+
+    crls = trust.ticket_authorities(store.reader).trusted_crls
+    assert [(crl.issuer_bytes, crl.number) for crl in crls] == [
+        (other.certificate.subject_bytes, 3),
+        (ca.certificate.subject_bytes, 8),
+    ]
+
+
+@pytest.mark.clause("T22")
+def test_an_older_crl_is_refused(store: Store) -> None:
+    ca = root()
+    newest = ca.crl(number=8)
+    add_crl(store, newest)
+
+    with pytest.raises(FileInvalid, match="older"):
+        add_crl(store, ca.crl(number=7))
+
+    (entry,) = trust.entries(store.reader, TICKETS)
+    assert (entry.kind, entry.der) == (EntryKind.CRL, newest.der)
+
+
+@pytest.mark.parametrize("der", [b"", b"nonsense", b"\x30\x84\xff\xff\xff\xff"])
+def test_what_is_neither_certificate_nor_crl_is_refused(store: Store, der: bytes) -> None:
+    with pytest.raises(CertificateRejected):
+        add(store, TICKETS, der)
+    with pytest.raises(CertificateRejected):
+        store.write_sync(lambda tx: trust.add_crl(tx, TICKETS, der, cause=CAUSE))
+
+
+def test_a_list_has_a_largest_size(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trust, "MAX_ENTRIES", 2)
+    add(store, TICKETS, root("1").der)
+    add(store, TICKETS, root("2").der)
+
+    with pytest.raises(FileInvalid):
+        add(store, TICKETS, root("3").der)
+    add(store, TrustListName.APPLICATIONS, root("4").der)
