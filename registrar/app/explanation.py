@@ -43,6 +43,8 @@ _WORDS: Final[dict[str, str]] = {
     "registered": "a Ticket was registered",
     "signed_again": "a Ticket came with further signatures",
     "rejected": "a Ticket was refused",
+    "verified_again": "a Ticket was verified again",
+    "withdrawn": "a Ticket is not believed any more",
     "reserved": "a certificate was reserved",
     "signed": "a certificate was signed",
     "delivered": "a certificate was delivered",

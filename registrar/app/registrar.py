@@ -16,6 +16,7 @@ from types import MappingProxyType, TracebackType
 from typing import Final, Self
 
 from registrar.app.causes import now
+from registrar.app.reverification import verify_again
 from registrar.app.settings import OnboardingSettings, Settings
 from registrar.app.site import Site
 from registrar.app.tickets import ticket_policy
@@ -64,6 +65,7 @@ class Registrar:
         async with AsyncExitStack() as stack:
             store = stack.enter_context(self._site.store())
             self._site.refresh_crls(store)
+            verify_again(store, self._site.settings)
             journal = await stack.enter_async_context(
                 open_journal(store, name=f"registrar{secrets.token_hex(8)}", now=now)
             )
