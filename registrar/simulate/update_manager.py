@@ -96,6 +96,7 @@ class UpdateManager:
     async def run(self) -> None:
         """Send reports, with back-off while the Registrar is away."""
         pause = FIRST_RETRY_S
+        said = ""
         while True:
             await self._woken.wait()
             try:
@@ -103,7 +104,10 @@ class UpdateManager:
                     pause = FIRST_RETRY_S
                     await self._report(client)
             except RegistrarError as error:
-                log.debug("the Registrar cannot be told: %s", error)
+                # Once for each cause: a Registrar may stay away for long.
+                level = logging.DEBUG if str(error) == said else logging.WARNING
+                log.log(level, "%s cannot be told: %s", self._options.registrar_url, error)
+                said = str(error)
             await asyncio.sleep(pause)
             pause = min(2 * pause, LAST_RETRY_S)
 

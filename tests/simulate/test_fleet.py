@@ -12,7 +12,6 @@ from pathlib import Path
 
 import pytest
 from cryptography import x509
-from cryptography.hazmat.primitives import serialization
 
 from registrar.core.enrolment import State
 from registrar.errors import FileInvalid, Misuse, Unavailable
@@ -21,7 +20,6 @@ from registrar.simulate import (
     Fleet,
     FleetOptions,
     Truth,
-    UpdateManagerOptions,
     Verdict,
     compare,
     judge,
@@ -30,8 +28,7 @@ from registrar.simulate import (
 )
 from registrar.simulate.fleet import raise_descriptor_limit
 from registrar.simulate.plant import WANTED_REVISION, Kind
-from registrar.simulate.update_manager import UpdateManager
-from tests.simulate.site import APPLY_CHANGES, Site, pool
+from tests.simulate.site import APPLY_CHANGES, Site
 
 pytestmark = pytest.mark.slow
 
@@ -205,45 +202,3 @@ async def test_mistakes_are_what_differs_from_the_truth(tmp_path: Path) -> None:
     shown = Verdict(findings={**verdict.findings, impostor.url: touched})
     assert [m.url for m in compare(truth, shown, outcomes)] == [impostor.url]
     assert len(compare(truth, Verdict(findings={}), outcomes)) == 40
-
-
-async def test_the_update_manager_brings_an_owned_device_up_to_date(tmp_path: Path) -> None:
-    site = Site("site")
-    options = _manager_options(tmp_path, site)
-    async with listening(_options(tmp_path, 12, impostors=0)) as (fleet, _):
-        device = next(d for d in fleet.devices if d.product.plan.outdated)
-        manager = UpdateManager(options, fleet.devices)
-        updated = asyncio.Event()
-        install = device.update_software
-
-        def watch(revision: str) -> None:
-            install(revision)
-            updated.set()
-
-        device.update_software = watch  # type: ignore[method-assign]
-        await site.onboard(device)
-        assert not device.is_locked
-
-        async with asyncio.timeout(10):
-            await updated.wait()
-
-        manager.close()
-        assert device.is_locked
-        assert device.software_revision == WANTED_REVISION
-
-
-def _manager_options(directory: Path, site: Site) -> UpdateManagerOptions:
-    certificate, key = directory / "sum.der", directory / "sum.pem"
-    certificate.write_bytes(site.identity.certificate + site.authority.der)
-    key.write_bytes(
-        pool()
-        .take()
-        .private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        )
-    )
-    return UpdateManagerOptions(
-        registrar_url="opc.tcp://127.0.0.1:1", certificate=certificate, private_key=key
-    )
