@@ -4,9 +4,10 @@ The list below is fixed. It counts what the standard makes necessary for each ki
 Registrar's side alone, not what this Registrar happens to do:
 
 * one SecureChannel and Session for the push, one more with the DCA Certificate to see that it is
-  in force; one more where the Ticket has to be fetched from the Device (OPC 10000-21 §7.3: a *new*
-  SecureChannel follows), where TrustList and certificate need a transaction each because the Device
+  in force; one more where TrustList and certificate need a transaction each because the Device
   validates against its active TrustList, and where the Device was out of date and is met again;
+  none for fetching a Ticket from the Device, since the channel that happens to use the matching
+  identity can go on (OPC 10000-21 §7.3);
 * each channel with Aes256_Sha256_RsaPss and RSA-2048 on both sides (OPC 10000-6 §6.7): the OPN
   signed, encrypted in two blocks, decrypted in two blocks, verified; keys derived once; the
   server's signature of CreateSession verified, the client's of ActivateSession made;
@@ -144,7 +145,7 @@ def work_for(kind: Kind) -> Work:
     """Return all operations that onboarding one Device of ``kind`` cannot do without."""
     steps = [IDENTITY, TICKET]
     if kind.ticket_on_device:
-        steps += [CONNECTION, REQUEST_TICKETS]
+        steps += [REQUEST_TICKETS]
     if kind.composite:
         steps += [TICKET]
     steps += [CONNECTION, EXAMINATION, TRUST_LIST, CERTIFICATE, APPLY_CHANGES]

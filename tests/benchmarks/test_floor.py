@@ -23,7 +23,7 @@ A_CONNECTION = 4
     [
         (Kind(singleton=True), 2 * A_CONNECTION + 1),
         (Kind(applications=3), 2 * A_CONNECTION + 4),
-        (Kind(applications=1, ticket_on_device=True), 3 * A_CONNECTION + 2),
+        (Kind(applications=1, ticket_on_device=True), 2 * A_CONNECTION + 2),
         (Kind(applications=1, two_transactions=True), 3 * A_CONNECTION + 2),
         (Kind(applications=1, outdated=True), 3 * A_CONNECTION + 2),
         (Kind(singleton=True, composite=True), 2 * A_CONNECTION + 1),
