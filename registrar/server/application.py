@@ -40,9 +40,6 @@ from registrar.ua.user_tokens import AnonymousUser, UserNameUser
 from registrar.wire.methods import MethodTable
 from registrar.wire.peers import Peer, Role, Session
 
-LOOK_EVERY_S: Final = 1.0
-"""Between two questions whether a trust list changed."""
-
 _OPTIONS: Final = ValidationOptions()
 _MODES: Final = (ua.MessageSecurityMode.SignAndEncrypt, ua.MessageSecurityMode.Sign)
 _TRANSPORT: Final = "http://opcfoundation.org/UA-Profile/Transport/uatcp-uasc-uabinary"
@@ -85,7 +82,6 @@ class RegistrarApplication:
         self._now = now
         self._clock = clock
         self._doorkeeper = Doorkeeper(settings.accounts)
-        self._looked_at = clock()
         self._version = trust.version(store.reader)
         self._lists = self._load()
         ids = (UPDATE_SOFTWARE_STATUS, UPDATE_SOFTWARE_STATUS_OF_TYPE)
@@ -225,13 +221,10 @@ class RegistrarApplication:
     # --- the lists
 
     def _current(self) -> tuple[TrustList, TrustList, TrustList]:
-        """Return applications, administrators, site authorities; at most a second old."""
-        now = self._clock()
-        if now - self._looked_at >= LOOK_EVERY_S:
-            self._looked_at = now
-            version = trust.version(self._store.reader)
-            if version != self._version:
-                self._lists, self._version = self._load(), version
+        """Return applications, administrators, site authorities as they stand now."""
+        version = trust.version(self._store.reader)
+        if version != self._version:
+            self._lists, self._version = self._load(), version
         return self._lists
 
     def _load(self) -> tuple[TrustList, TrustList, TrustList]:
