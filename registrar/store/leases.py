@@ -4,8 +4,8 @@ A lease names its engine and has a fence that grows with every new lease of that
 write with an older fence is refused. An engine holds a lock on a file of its own as long as its
 process lives, however that ends, so its successor knows at once whose leases are free:
 
-    data/registrar.db            the database
-    data/registrar.db-engines/   a locked file for each engine that lives
+    registrar.db            the database
+    registrar.db-engines/   a locked file for each engine that lives
 """
 
 from __future__ import annotations

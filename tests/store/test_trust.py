@@ -81,6 +81,21 @@ def test_an_entry_can_be_taken_off(store: Store) -> None:
     assert events == ["trusted_certificate_added", "trusted_certificate_removed"]
 
 
+def test_every_change_gives_a_new_version_though_the_clock_stands_still(store: Store) -> None:
+    versions = [trust.version(store.reader)]
+    for change in (root("1"), root("2")):
+        add(store, TICKETS, change.der)
+        versions.append(trust.version(store.reader))
+    (first, _) = trust.entries(store.reader, TICKETS)
+
+    store.write_sync(lambda tx: trust.remove(tx, first, cause=CAUSE))
+    versions.append(trust.version(store.reader))
+    add(store, TICKETS, root("3").der)
+    versions.append(trust.version(store.reader))
+
+    assert sorted(set(versions)) == versions
+
+
 @pytest.mark.clause("T22")
 def test_a_newer_crl_takes_the_place_of_the_older(store: Store) -> None:
     ca, other = root("ca"), root("other")
