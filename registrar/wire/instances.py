@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from functools import lru_cache
 
 from asyncua import ua
 
@@ -27,6 +28,9 @@ from registrar.wire.nodes import (
 HAS_MODELLING_RULE = 37
 MANDATORY = 78
 OPTIONAL = 80
+
+KEPT_NODES = 4096
+"""Nodes kept after somebody looked; Servers that number their instances alike share them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,34 +156,48 @@ class Instance:
 
     def materialise(self, key: int, table: NodeTable) -> Node | None:
         """Return the node with ``key``."""
-        member = self.template.members[key - self._base]
-        declared = table.get(member.declaration)
-        if declared is None:
-            return None
-        is_root = member.parent < 0
-        above = self._parent if is_root else self._base + member.parent
-        reference = self._reference if is_root else member.reference
-        links = [Reference(reference, above, is_forward=False)]
-        type_definition = member.declaration if is_root else declared.type_definition
-        if type_definition:
-            links.append(Reference(HAS_TYPE_DEFINITION, type_definition, is_forward=True))
-        for place in member.children:
-            child = self.template.members[place]
-            links.append(Reference(child.reference, self._base + place, is_forward=True))
-        return Node(
-            key,
-            ua.NodeClass.Object if is_root else declared.node_class,
-            self._name if is_root else declared.browse_name,
-            display_name="" if is_root else declared.display_name,
-            references=tuple(links),
-            data_type=declared.data_type,
-            value_rank=declared.value_rank,
-            dimensions=declared.dimensions,
-            value=declared.value,
-        )
+        name = (self._name.Name, self._name.NamespaceIndex)
+        place = (self._base, name, self._parent, self._reference)
+        return _materialised(self.template, table, key, *place)
 
     def _place(self, path: str) -> int:
         try:
             return self.template.places[path]
         except KeyError:
             raise Misuse(f"no member {path}") from None
+
+
+@lru_cache(maxsize=KEPT_NODES)
+def _materialised(
+    template: Template,
+    table: NodeTable,
+    key: int,
+    base: int,
+    name: tuple[str, int],
+    parent: NodeKey,
+    reference: int,
+) -> Node | None:
+    member = template.members[key - base]
+    declared = table.get(member.declaration)
+    if declared is None:
+        return None
+    is_root = member.parent < 0
+    above = parent if is_root else base + member.parent
+    links = [Reference(reference if is_root else member.reference, above, is_forward=False)]
+    type_definition = member.declaration if is_root else declared.type_definition
+    if type_definition:
+        links.append(Reference(HAS_TYPE_DEFINITION, type_definition, is_forward=True))
+    for place in member.children:
+        child = template.members[place]
+        links.append(Reference(child.reference, base + place, is_forward=True))
+    return Node(
+        key,
+        ua.NodeClass.Object if is_root else declared.node_class,
+        ua.QualifiedName(*name) if is_root else declared.browse_name,
+        display_name="" if is_root else declared.display_name,
+        references=tuple(links),
+        data_type=declared.data_type,
+        value_rank=declared.value_rank,
+        dimensions=declared.dimensions,
+        value=declared.value,
+    )
