@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from registrar.errors import RegistrarError, ServiceFailed
+from registrar.errors import Misuse, RegistrarError, ServiceFailed
 from registrar.simulate.certificate_group import CertificateGroup, Slot
 from registrar.simulate.peer_trust import TrustListContent
 from registrar.status import StatusCode
@@ -102,8 +102,8 @@ class Transactions:
 
     def touch(self, group: CertificateGroup, *, trust_list: bool) -> None:
         """Note that the open transaction concerns ``group``, or its TrustList."""
-        assert self.diagnostics is not None  # noqa: S101, a transaction is open here
-        affected = self.diagnostics.trust_lists if trust_list else self.diagnostics.groups
+        running = self._running()
+        affected = running.trust_lists if trust_list else running.groups
         if group not in affected:
             affected.append(group)
 
@@ -133,15 +133,14 @@ class Transactions:
                 first change that failed.
         """
         self.require(session)
-        assert self.diagnostics is not None  # noqa: S101, a transaction is open here
+        failures = self._running().failures
         for change in self.changes:
             try:
                 verify(change)
             except RegistrarError as error:
                 of_trust_list = isinstance(change, NewTrustList)
                 failure = Failure(change.group, of_trust_list, error.status, str(error))
-                self.diagnostics.failures.append(failure)
-        failures = self.diagnostics.failures
+                failures.append(failure)
         if failures:
             self._end(failures[0].status)
             raise ServiceFailed(failures[0].message, status=failures[0].status)
@@ -183,8 +182,13 @@ class Transactions:
             )
 
     def _end(self, result: StatusCode) -> None:
-        assert self.diagnostics is not None  # noqa: S101, a transaction was open
+        ended = self._running()
+        ended.end = self._now()
+        ended.result = result
         self._owner = None
         self.changes = []
-        self.diagnostics.end = self._now()
-        self.diagnostics.result = result
+
+    def _running(self) -> Diagnostics:
+        if self._owner is None or self.diagnostics is None:
+            raise Misuse("no transaction is open")
+        return self.diagnostics

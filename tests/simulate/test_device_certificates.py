@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from registrar.simulate.certificate_group import RSA_SHA256 as SLOT
 from registrar.simulate.manufacturer import Revocation, root_authority
-from registrar.simulate.model import node_id
+from registrar.simulate.model import load_model, node_id
 from registrar.simulate.peer_trust import TrustListContent
 from registrar.simulate.plant import Validation
 from registrar.simulate.trust_list_file import encode
@@ -219,7 +219,7 @@ async def test_certificates_are_listed_once_they_are_in_force() -> None:
 
 async def test_an_application_the_device_lacks_is_unknown() -> None:
     async with running(device_plan(applications=1)) as device:
-        absent = device._surroundings.model.objects[2]
+        absent = load_model().objects[2]
         async with Site("s").session(device) as client:
             found = await status_of(client.call(absent.node, GET_CERTIFICATES, NULL_NODE))
 

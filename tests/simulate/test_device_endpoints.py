@@ -8,8 +8,9 @@ from asyncua.ua.attribute_ids import AttributeIds
 
 from registrar.errors import RegistrarError, ServiceFailed
 from registrar.simulate.endpoints import POLICIES
-from registrar.simulate.model import PROVISIONABLE_DEVICE, node_id
+from registrar.simulate.model import PROVISIONABLE_DEVICE, load_model, node_id
 from registrar.simulate.plant import WANTED_REVISION
+from registrar.ua.security_policy import SecurityPolicy
 from registrar.wire.client import ChannelSecurity, Client
 from tests.simulate.site import (
     APPLY_CHANGES,
@@ -42,7 +43,9 @@ async def test_every_identity_has_an_endpoint_of_each_policy_and_mode() -> None:
 
 @pytest.mark.parametrize("policy", POLICIES, ids=lambda policy: policy.name)
 @pytest.mark.parametrize("mode", [SIGN, ENCRYPT])
-async def test_the_certificate_chosen_is_the_one_that_is_proven(policy, mode) -> None:  # type: ignore[no-untyped-def]
+async def test_the_certificate_chosen_is_the_one_that_is_proven(
+    policy: SecurityPolicy, mode: ua.MessageSecurityMode
+) -> None:
     site = Site("chooser")
     async with running(device_plan(maker="beta")) as device:
         for identity in device.product.identities:
@@ -136,7 +139,7 @@ async def test_application_uris_derive_from_the_product_instance_uri() -> None:
         running(device_plan(applications=2)) as device,
         Site("reader").session(device) as client,
     ):
-        nodes = [device._surroundings.model.member(at, "ApplicationUri") for at in (1, 2)]
+        nodes = [load_model().member(at, "ApplicationUri") for at in (1, 2)]
         values = await client.read([(node, AttributeIds.Value) for node in nodes])
 
     uris = [value.Value.Value if value.Value else None for value in values]

@@ -122,7 +122,8 @@ async def test_closing_the_session_cancels() -> None:
         await second.onboard(device)
 
     assert device.is_locked
-    assert not device._trusts(first.identity.certificate)
+    trusted = device.configuration.dca.trust_list.trusted_certificates
+    assert trusted == (second.authority.der,)
 
 
 async def test_one_transaction_takes_all_objects_and_any_of_them_applies_it() -> None:

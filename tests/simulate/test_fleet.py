@@ -28,7 +28,7 @@ from registrar.simulate import (
 )
 from registrar.simulate.fleet import raise_descriptor_limit
 from registrar.simulate.plant import WANTED_REVISION, Kind
-from tests.simulate.site import APPLY_CHANGES, Site
+from tests.simulate.site import APPLY_CHANGES, Site, discover
 
 pytestmark = pytest.mark.slow
 
@@ -111,10 +111,11 @@ def test_another_file_is_no_truth(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "places", [{"base": "10.0.0.1"}, {"base": "127.255.255.254"}, {"ports": 65_535}, {"ports": -1}]
+    ("base", "ports"),
+    [("10.0.0.1", None), ("127.255.255.254", None), ("127.0.0.1", 65_535), ("127.0.0.1", -1)],
 )
-async def test_devices_stay_on_this_machine(tmp_path: Path, places: dict[str, object]) -> None:
-    options = replace(_options(tmp_path, 5), **places)  # type: ignore[arg-type]
+async def test_devices_stay_on_this_machine(tmp_path: Path, base: str, ports: int | None) -> None:
+    options = replace(_options(tmp_path, 5), base=base, ports=ports)
 
     with pytest.raises(Misuse):
         Fleet(options)
@@ -127,8 +128,9 @@ async def test_an_address_in_use_is_said_and_nothing_keeps_listening(tmp_path: P
         with pytest.raises(Unavailable):
             await second.start()
 
-        assert all(device._listener._server is None for device in second.devices)
-        assert all(device._listener._server is not None for device in first.devices)
+        with pytest.raises(Unavailable):
+            await discover(second.devices[0])
+        assert await discover(first.devices[0])
 
 
 def test_more_descriptors_than_the_system_allows_are_refused() -> None:
