@@ -36,6 +36,16 @@ MAX_NAMES: Final = 32
 CURVES: Final = frozenset({"secp256r1", "secp384r1", "brainpoolP256r1", "brainpoolP384r1"})
 """The curves of the elliptic-curve CertificateTypes (OPC 10000-12 §7.8.4)."""
 
+_UNREADABLE: Final = (
+    ValueError,
+    TypeError,
+    UnsupportedAlgorithm,
+    x509.DuplicateExtension,
+    x509.InvalidVersion,
+    x509.UnsupportedGeneralNameType,
+)
+"""What the library raises for bytes that are no request, or one it does not know."""
+
 _HASHES: Final = frozenset({"sha256", "sha384", "sha512"})
 _DNS_NAME: Final = re.compile(
     r"(?=.{1,253}\Z)[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
@@ -80,7 +90,7 @@ def check_signing_request(der: bytes, *, application_uri: str) -> SigningRequest
         names = _names(request)
         key = request.public_key()
         hash_algorithm = request.signature_hash_algorithm
-    except (ValueError, TypeError, UnsupportedAlgorithm, x509.DuplicateExtension) as error:
+    except _UNREADABLE as error:
         raise _invalid(f"it cannot be read: {str(error)[:80]}") from error
     _check_uri(names, application_uri)
     checked = _check_key(key)

@@ -213,6 +213,7 @@ HONEST = request()
     )
 )
 @example(der=b"")
+@example(der=HONEST.replace(b"\x02\x01\x00", b"\x02\x01\x01", 1))  # version 2
 @example(der=b"\x30\x84\xff\xff\xff\xff")
 def test_any_bytes_are_accepted_or_refused_and_nothing_else(der: bytes) -> None:
     reason = None
