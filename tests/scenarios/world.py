@@ -11,9 +11,11 @@ from registrar.app.site import Site
 from registrar.core.certificate import split_chain
 from registrar.ua.security_policy import AES256_SHA256_RSAPSS
 from registrar.wire.client import ChannelSecurity, Client
-from registrar.wire.dca import Dca
+from registrar.wire.dca import Dca, held_certificates
+from registrar.wire.operations import perform
 
 SERVER_CONFIGURATION = ua.NodeId(ua.Int32(12637))
+GET_CERTIFICATES = ua.NodeId(ua.Int32(32296))
 DEFAULT_GROUP = ua.NodeId(ua.Int32(14156))
 
 
@@ -43,6 +45,8 @@ async def certificates_at(site: Site, url: str) -> Sequence[bytes]:
         groups = [(SERVER_CONFIGURATION, DEFAULT_GROUP)]
         for application in await dca.applications():
             groups += ((application.node, group.node) for group in application.groups)
-        held = await dca.certificates(groups)
-    assert held is not None
-    return [split_chain(blob)[0] for slots in held for blob in slots.values()]
+        held = [
+            await client.call(node, GET_CERTIFICATES, ua.Variant(group, ua.VariantType.NodeId))
+            for node, group in groups
+        ]
+    return [split_chain(blob)[0] for _, certificates in held for blob in certificates.Value]
