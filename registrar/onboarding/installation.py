@@ -25,10 +25,21 @@ from registrar.onboarding.refusals import Act, doing
 from registrar.status import StatusCode
 from registrar.store.issuances import Issuance
 from registrar.wire import dca_nodes as nodes
-from registrar.wire.dca import CertificateGroup, ConfigurationObject, Dca, Slot
+from registrar.wire.dca import (
+    NOT_OFFERED,
+    CertificateGroup,
+    ConfigurationObject,
+    Dca,
+    Slot,
+    held_certificates,
+    signing_requests,
+)
+from registrar.wire.operations import MethodFailed, Operation, perform, perform_both
 from registrar.wire.trust_list_file import (
     TrustListPush,
     encode,
+    opening_to_read,
+    opening_to_write,
     read_trust_lists,
     write_trust_lists,
 )
@@ -43,6 +54,8 @@ _TRY_OTHERWISE = frozenset(
     }
 )
 """Answers to UpdateCertificate after which a new key, or the TrustList first, may help."""
+
+_GET_CERTIFICATES = nodes.METHOD_NAMES[nodes.GET_CERTIFICATES]
 
 _KINDS_OF_KEY = (nodes.RSA_SHA256, nodes.ECC_NIST_P256, nodes.ECC_NIST_P384)
 
@@ -130,13 +143,14 @@ class Installation:
             raise await self._given_up(dca, error) from error
 
     async def _install(self, dca: Dca, targets: Sequence[Target]) -> list[Issuance]:
-        await self._write_trust_lists(dca, targets)
         requests = [request for target in targets for request in target.requests]
         held = self._issuing.held(self._lease.enrolment_id)
         issued = {
             request: held[request.slot_key] for request in requests if request.slot_key in held
         }
-        issued.update(await self._issue(dca, [one for one in requests if one not in issued]))
+        issued.update(
+            await self._begin(dca, targets, [one for one in requests if one not in issued])
+        )
         stale = [request for request in requests if request.slot_key in held]
         objects = [target.object.node for target in targets]
         is_split = False
@@ -149,7 +163,7 @@ class Installation:
                     with doing(Act.UPDATE_CERTIFICATE, self._url):
                         raise error
             if stale:
-                issued.update(await self._issue(dca, stale))
+                issued.update(await self._renew(dca, stale))
                 stale = []
             else:
                 await self._apply(dca, objects)
@@ -159,7 +173,22 @@ class Installation:
         await self._apply(dca, objects)
         return [issued[request] for request in requests]
 
-    async def _write_trust_lists(self, dca: Dca, targets: Sequence[Target]) -> None:
+    async def _begin(
+        self, dca: Dca, targets: Sequence[Target], requests: Sequence[SlotRequest]
+    ) -> dict[SlotRequest, Issuance]:
+        """Write the TrustLists, and issue what ``requests`` asks for.
+
+        Opening files and creating keys do not depend on each other and share a request.
+        """
+        pushes = self._pushes(targets)
+        with doing(Act.WRITE_TRUST_LIST, self._url):
+            handles, signing = await perform_both(
+                dca.client, opening_to_write(pushes), self._asking(requests)
+            )
+            await write_trust_lists(dca.client, pushes, handles)
+        return await self._issue(requests, signing)
+
+    def _pushes(self, targets: Sequence[Target]) -> list[TrustListPush]:
         pushes = []
         for target in targets:
             content = encode(target.content)
@@ -170,24 +199,31 @@ class Installation:
                     reason=Reason.TRUST_LIST_REFUSED,
                     subject=self._url,
                 )
-            pushes += [
-                TrustListPush(group=group, content=content) for group in target.object.groups
-            ]
-        with doing(Act.WRITE_TRUST_LIST, self._url):
-            await write_trust_lists(dca.client, pushes)
+            groups = target.object.groups
+            pushes += [TrustListPush(group=group, content=content) for group in groups]
+        return pushes
+
+    def _asking(self, requests: Sequence[SlotRequest]) -> list[Operation[bytes]]:
+        return signing_requests(
+            [request.slot for request in requests],
+            subjects=[self._issuing.subject(request) for request in requests],
+            nonces=[self._issuing.nonce() for _ in requests],
+        )
+
+    async def _renew(
+        self, dca: Dca, requests: Sequence[SlotRequest]
+    ) -> dict[SlotRequest, Issuance]:
+        """Ask for new keys, because the device lost the ones it had."""
+        with doing(Act.REQUEST_SIGNING, self._url):
+            signing = await perform(dca.client, self._asking(requests))
+        return await self._issue(requests, signing)
 
     async def _issue(
-        self, dca: Dca, requests: Sequence[SlotRequest]
+        self, requests: Sequence[SlotRequest], signing: Sequence[bytes]
     ) -> dict[SlotRequest, Issuance]:
         if not requests:
             return {}
-        with doing(Act.REQUEST_SIGNING, self._url):
-            signing_requests = await dca.create_signing_requests(
-                [request.slot for request in requests],
-                subjects=[self._issuing.subject(request) for request in requests],
-                nonces=[self._issuing.nonce() for _ in requests],
-            )
-        pairs = list(zip(requests, signing_requests, strict=True))
+        pairs = list(zip(requests, signing, strict=True))
         return await self._issuing.issue(pairs, lease=self._lease, subject=self._url)
 
     async def _deliver(
@@ -233,13 +269,21 @@ async def difference(dca: Dca, targets: Sequence[Target], issued: Sequence[Issua
         ServiceFailed: the device does not let it be read.
     """
     groups = [(target, group) for target in targets for group in target.object.groups]
-    held = await dca.certificates([(target.object.node, group.node) for target, group in groups])
-    if held is not None:
+    files = [group.trust_list for _, group in groups]
+    asking = held_certificates([(target.object.node, group.node) for target, group in groups])
+    try:
+        handles, held = await perform_both(dca.client, opening_to_read(files), asking)
+    except MethodFailed as error:
+        if error.method != _GET_CERTIFICATES or error.status not in NOT_OFFERED:
+            raise
+        # Optional: the channel by the new certificate has to be proof enough.
+        handles = await perform(dca.client, opening_to_read(files))
+    else:
         shown = {split_chain(blob)[0] for slots in held for blob in slots.values() if blob}
         missing = [one for one in issued if one.certificate not in shown]
         if missing:
             return f"GetCertificates lacks the certificate of {missing[0].application_uri}"
-    lists = await read_trust_lists(dca.client, [group.trust_list for _, group in groups])
+    lists = await read_trust_lists(dca.client, files, handles)
     for (target, _), content in zip(groups, lists, strict=True):
         differing = target.content.difference(content)
         if differing:

@@ -8,6 +8,7 @@ from enum import StrEnum
 
 from registrar.errors import Reason, RegistrarError, Rejected, ServiceFailed, Unavailable
 from registrar.status import StatusCode
+from registrar.wire.operations import MethodFailed
 
 
 class Act(StrEnum):
@@ -39,6 +40,12 @@ _BY_ACT: Mapping[Act, Reason] = {
     Act.APPLY_CHANGES: Reason.CHANGES_REFUSED,
     Act.READ_BACK: Reason.CHANGES_NOT_EFFECTIVE,
 }
+
+_BY_METHOD: Mapping[str, Act] = {
+    "Open": Act.WRITE_TRUST_LIST,
+    "CreateSigningRequest": Act.REQUEST_SIGNING,
+}
+"""Where calls of two acts share a request, the Method tells which of them failed."""
 
 _DENIED = frozenset(
     {
@@ -86,6 +93,9 @@ def doing(act: Act, url: str) -> Iterator[None]:
     """
     try:
         yield
+    except MethodFailed as error:
+        shared = act in (Act.WRITE_TRUST_LIST, Act.REQUEST_SIGNING)
+        raise _refusal(_BY_METHOD.get(error.method, act) if shared else act, url, error) from error
     except ServiceFailed as error:
         raise _refusal(act, url, error) from error
     except Unavailable as error:

@@ -177,8 +177,7 @@ class Dca:
             for name in ("ApplicationUri", "CertificateGroups")
         ]
         targets = await find(self._client, paths)
-        uris = await self._read_where(targets[0::2])
-        groups = await self._groups(targets[1::2])
+        uris, groups = await self._uris_and_groups(targets[0::2], targets[1::2])
         objects: dict[str, ConfigurationObject] = {}
         for number in numbers:
             node, name = found[number]
@@ -213,8 +212,10 @@ class Dca:
             )
         return list(found.items())
 
-    async def _groups(self, folders: Sequence[ua.NodeId | None]) -> list[list[CertificateGroup]]:
-        """Read the groups in each of ``folders`` whose purpose are application certificates."""
+    async def _uris_and_groups(
+        self, properties: Sequence[ua.NodeId | None], folders: Sequence[ua.NodeId | None]
+    ) -> tuple[list[object], list[list[CertificateGroup]]]:
+        """Read ApplicationUris, and the groups in each folder for application certificates."""
         known = [folder for folder in folders if folder is not None]
         answers = iter(await self._browse(known, ua.NodeClass.Object) if known else [])
         members = [
@@ -225,74 +226,24 @@ class Dca:
             for folder in folders
         ]
         flat = [member for group in members for member in group]
-        described = iter(await self._describe_groups(flat) if flat else [])
-        return [
+        targets = await find(
+            self._client, [path for node, _ in flat for path in _group_paths(node)]
+        )
+        values = await self._read_where(
+            [*properties, *targets, nodes.SERVER_MAX_BYTE_STRING_LENGTH]
+        )
+        uris, server_length = values[: len(properties)], values[-1]
+        described = iter(
+            _group(node, name, targets[at : at + 4], values[len(uris) + at :], server_length)
+            for at, (node, name) in zip(range(0, 4 * len(flat), 4), flat, strict=True)
+        )
+        groups = [
             [found for found in (next(described) for _ in group) if found is not None]
             for group in members
         ]
-
-    async def _describe_groups(
-        self, groups: Sequence[tuple[ua.NodeId, str]]
-    ) -> list[CertificateGroup | None]:
-        paths = []
-        for node, _ in groups:
-            paths += [
-                browse_path(node, "TrustList"),
-                browse_path(node, "CertificateTypes"),
-                browse_path(node, "Purpose"),
-                browse_path(node, "TrustList", "MaxByteStringLength"),
-            ]
-        targets = await find(self._client, paths)
-        values = await self._read_where([*targets, nodes.SERVER_MAX_BYTE_STRING_LENGTH])
-        described: list[CertificateGroup | None] = []
-        for number, (node, name) in enumerate(groups):
-            at = 4 * number
-            trust_list = targets[at]
-            purpose = values[at + 2]
-            if purpose is None and name == nodes.DEFAULT_APPLICATION_GROUP_NAME:
-                purpose = nodes.APPLICATION_PURPOSE
-            if trust_list is None or purpose != nodes.APPLICATION_PURPOSE:
-                described.append(None)
-                continue
-            described.append(
-                CertificateGroup(
-                    node=node,
-                    trust_list=trust_list,
-                    certificate_types=_node_ids(values[at + 1]),
-                    block_size=_block_size(values[at + 3], values[-1]),
-                )
-            )
-        return described
+        return uris, groups
 
     # --- certificates
-
-    async def create_signing_requests(
-        self, slots: Sequence[Slot], *, subjects: Sequence[str], nonces: Sequence[bytes]
-    ) -> list[bytes]:
-        """Let the device make a new key for each of ``slots`` and return the PKCS#10 requests.
-
-        Args:
-            slots: where the certificates will go.
-            subjects: the subject names, which an empty slot cannot take from a certificate.
-            nonces: 32 random bytes or more for each slot.
-        """
-        operations = [
-            Operation(
-                object_id=slot.object_id,
-                method_id=nodes.CREATE_SIGNING_REQUEST,
-                inputs=(
-                    ua.Variant(slot.group, ua.VariantType.NodeId),
-                    ua.Variant(slot.certificate_type, ua.VariantType.NodeId),
-                    ua.Variant(subject, ua.VariantType.String),
-                    ua.Variant(True, ua.VariantType.Boolean),
-                    ua.Variant(nonce, ua.VariantType.ByteString),
-                ),
-                outputs=1,
-                read=_bytes,
-            )
-            for slot, subject, nonce in zip(slots, subjects, nonces, strict=True)
-        ]
-        return await perform(self._client, operations)
 
     async def update_certificates(
         self, deliveries: Sequence[tuple[Slot, bytes]], *, issuers: Sequence[bytes]
@@ -318,52 +269,24 @@ class Dca:
         required: list[bool] = await perform(self._client, operations)
         return any(required)
 
-    async def certificates(
-        self, groups: Sequence[tuple[ua.NodeId, ua.NodeId]]
-    ) -> list[dict[ua.NodeId, bytes]] | None:
-        """Return per object and group what stands in its slots; None where not offered."""
-        operations = [
-            Operation(
-                object_id=object_id,
-                method_id=nodes.GET_CERTIFICATES,
-                inputs=(ua.Variant(group, ua.VariantType.NodeId),),
-                outputs=2,
-                read=_certificates,
-            )
-            for object_id, group in groups
-        ]
-        try:
-            return await perform(self._client, operations)
-        except ServiceFailed as error:
-            if error.status in _NOT_OFFERED:
-                return None
-            raise
-
     async def apply_changes(self, object_ids: Sequence[ua.NodeId]) -> None:
-        """Apply the transaction; where the first object's call took all, the others have none.
+        """Apply the transaction on every object; most devices apply all of it with the first.
 
         Raises:
-            ServiceFailed: nothing was applied.
+            MethodFailed: something was not applied.
             Unavailable: the answer was lost; the outcome is unknown.
         """
-        applied = False
-        for object_id in object_ids:
-            operation = _plain(object_id, nodes.APPLY_CHANGES)
-            try:
-                await perform(self._client, [operation])
-            except ServiceFailed as error:
-                if not applied or error.status != StatusCode.BadNothingToDo:
-                    raise
-                return
-            applied = True
+        nothing_more = frozenset({StatusCode.BadNothingToDo})
+        operations = [
+            _plain(object_id, nodes.APPLY_CHANGES, nothing_more if number else frozenset())
+            for number, object_id in enumerate(object_ids)
+        ]
+        await perform(self._client, operations)
 
     async def cancel_changes(self, object_id: ua.NodeId = nodes.SERVER_CONFIGURATION) -> None:
         """Drop the transaction; that there is none is no failure."""
-        try:
-            await perform(self._client, [_plain(object_id, nodes.CANCEL_CHANGES)])
-        except ServiceFailed as error:
-            if error.status not in _NOT_OFFERED | {StatusCode.BadNothingToDo}:
-                raise
+        nothing = NOT_OFFERED | {StatusCode.BadNothingToDo}
+        await perform(self._client, [_plain(object_id, nodes.CANCEL_CHANGES, nothing)])
 
     async def diagnostics(self) -> str:
         """Return what the last transaction came to, for people; empty where nothing is said."""
@@ -412,7 +335,7 @@ class Dca:
             try:
                 await perform(self._client, [operation])
             except ServiceFailed as error:
-                if error.status in _NOT_OFFERED:
+                if error.status in NOT_OFFERED:
                     return False
                 if error.status not in _ALREADY_THERE:
                     raise
@@ -453,7 +376,7 @@ class Dca:
         )
 
 
-_NOT_OFFERED = frozenset(
+NOT_OFFERED = frozenset(
     {
         StatusCode.BadMethodInvalid,
         StatusCode.BadNodeIdUnknown,
@@ -462,11 +385,90 @@ _NOT_OFFERED = frozenset(
         StatusCode.BadNotExecutable,
     }
 )
+"""Answers of a device that does not have an optional Method."""
 _ALREADY_THERE = frozenset({StatusCode.BadAlreadyExists, StatusCode.BadEntryExists})
 
 
-def _plain(object_id: ua.NodeId, method_id: ua.NodeId) -> Operation[None]:
-    return Operation(object_id=object_id, method_id=method_id, read=_nothing)
+def signing_requests(
+    slots: Sequence[Slot], *, subjects: Sequence[str], nonces: Sequence[bytes]
+) -> list[Operation[bytes]]:
+    """Return the calls that make the device create a new key for each slot.
+
+    Their values are the PKCS#10 requests.
+
+    Args:
+        slots: where the certificates will go.
+        subjects: the subject names, which an empty slot cannot take from a certificate.
+        nonces: 32 random bytes or more for each slot.
+    """
+    return [
+        Operation(
+            object_id=slot.object_id,
+            method_id=nodes.CREATE_SIGNING_REQUEST,
+            inputs=(
+                ua.Variant(slot.group, ua.VariantType.NodeId),
+                ua.Variant(slot.certificate_type, ua.VariantType.NodeId),
+                ua.Variant(subject, ua.VariantType.String),
+                ua.Variant(True, ua.VariantType.Boolean),
+                ua.Variant(nonce, ua.VariantType.ByteString),
+            ),
+            outputs=1,
+            read=_bytes,
+        )
+        for slot, subject, nonce in zip(slots, subjects, nonces, strict=True)
+    ]
+
+
+def held_certificates(
+    groups: Sequence[tuple[ua.NodeId, ua.NodeId]],
+) -> list[Operation[dict[ua.NodeId, bytes]]]:
+    """Return the calls that tell, for each object and group, what stands in its slots."""
+    return [
+        Operation(
+            object_id=object_id,
+            method_id=nodes.GET_CERTIFICATES,
+            inputs=(ua.Variant(group, ua.VariantType.NodeId),),
+            outputs=2,
+            read=_certificates,
+        )
+        for object_id, group in groups
+    ]
+
+
+def _plain(
+    object_id: ua.NodeId, method_id: ua.NodeId, tolerated: frozenset[StatusCode]
+) -> Operation[None]:
+    return Operation(object_id=object_id, method_id=method_id, read=_nothing, tolerated=tolerated)
+
+
+def _group_paths(group: ua.NodeId) -> list[ua.BrowsePath]:
+    return [
+        browse_path(group, "TrustList"),
+        browse_path(group, "CertificateTypes"),
+        browse_path(group, "Purpose"),
+        browse_path(group, "TrustList", "MaxByteStringLength"),
+    ]
+
+
+def _group(
+    node: ua.NodeId,
+    name: str,
+    targets: Sequence[ua.NodeId | None],
+    values: Sequence[object],
+    server_length: object,
+) -> CertificateGroup | None:
+    """Make a group of what ``_group_paths`` led to; None where it is for something else."""
+    trust_list, purpose = targets[0], values[2]
+    if purpose is None and name == nodes.DEFAULT_APPLICATION_GROUP_NAME:
+        purpose = nodes.APPLICATION_PURPOSE
+    if trust_list is None or purpose != nodes.APPLICATION_PURPOSE:
+        return None
+    return CertificateGroup(
+        node=node,
+        trust_list=trust_list,
+        certificate_types=_node_ids(values[1]),
+        block_size=_block_size(values[3], server_length),
+    )
 
 
 def _nothing(_: list[object]) -> None:

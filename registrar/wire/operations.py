@@ -19,6 +19,7 @@ from registrar.wire.client import Client
 from registrar.wire.dca_nodes import HIERARCHICAL_REFERENCES, INSTANCE_METHODS, METHOD_NAMES
 
 T = TypeVar("T")
+U = TypeVar("U")
 
 _FORWARD: tuple[Any, Any] = (False, True)
 """IsInverse and IncludeSubtypes of each element of a path."""
@@ -39,6 +40,8 @@ class Operation(Generic[T]):
     inputs: tuple[ua.Variant, ...] = ()
     outputs: int = 0
     read: Callable[[list[object]], T]
+    tolerated: frozenset[StatusCode] = frozenset()
+    """Bad answers that count as an empty one."""
 
     @property
     def name(self) -> str:
@@ -46,11 +49,31 @@ class Operation(Generic[T]):
         return METHOD_NAMES.get(self.method_id, self.method_id.to_string())
 
 
+class MethodFailed(ServiceFailed):
+    """A Method answered with a bad status; ``method`` is its name."""
+
+    method = ""
+
+
+async def perform_both(
+    client: Client, first: Sequence[Operation[T]], second: Sequence[Operation[U]]
+) -> tuple[list[T], list[U]]:
+    """Call two kinds of operations, in one request where they fit into one.
+
+    Raises:
+        MethodFailed: the first operation that failed; others may have been carried out.
+        ProtocolViolation: an answer has another shape than the Method.
+    """
+    both: list[Operation[Any]] = [*first, *second]
+    values: list[Any] = await perform(client, both)
+    return values[: len(first)], values[len(first) :]
+
+
 async def perform(client: Client, operations: Sequence[Operation[T]]) -> list[T]:
     """Call every operation and return their values in order.
 
     Raises:
-        ServiceFailed: the first operation that failed, with its status.
+        MethodFailed: the first operation that failed, with its status.
         ProtocolViolation: an answer has another shape than the Method.
     """
     values: list[T] = []
@@ -104,11 +127,15 @@ async def _call_by_instance(
 
 def _value(operation: Operation[T], result: ua.CallMethodResult) -> T:
     code = result.StatusCode.value
+    if is_bad(code) and _status(code) in operation.tolerated:
+        return operation.read([])
     if is_bad(code):
-        raise ServiceFailed(
+        failed = MethodFailed(
             f"{operation.name} on {operation.object_id.to_string()} answered {name_of(code)}",
             status=_status(code),
         )
+        failed.method = operation.name
+        raise failed
     outputs = [variant.Value for variant in result.OutputArguments or []]
     if len(outputs) < operation.outputs:
         raise ProtocolViolation(f"{operation.name} answered {len(outputs)} values")
@@ -135,6 +162,8 @@ def browse_path(start: ua.NodeId, *names: str) -> ua.BrowsePath:
 
 async def find(client: Client, paths: Sequence[ua.BrowsePath]) -> list[ua.NodeId | None]:
     """Follow ``paths``; None where there is no such node."""
+    if not paths:
+        return []
     results = await client.translate(paths)
     if len(results) != len(paths):
         raise ProtocolViolation(f"{len(results)} results for {len(paths)} browse paths")

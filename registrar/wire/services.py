@@ -186,23 +186,30 @@ def _translate(
 
 
 def _call(context: Context, request: ua.CallRequest) -> ua.CallResponse | Awaitable[Any]:
+    """Call the Methods in the order of the request, each after the one before has ended."""
     session = _session(context, request).session
     items = _operations(context, request.Parameters.MethodsToCall)
-    results = [_call_one(context, session, item) for item in items]
-    if any(inspect.isawaitable(result) for result in results):
-        return _call_later(results)
+    results: list[ua.CallMethodResult] = []
+    for number, item in enumerate(items, start=1):
+        result = _call_one(context, session, item)
+        if inspect.isawaitable(result):
+            return _call_later(context, session, results, result, items[number:])
+        results.append(result)
     return ua.CallResponse(Results=results)
 
 
 async def _call_later(
-    results: Sequence[ua.CallMethodResult | Awaitable[ua.CallMethodResult]],
+    context: Context,
+    session: Session,
+    results: list[ua.CallMethodResult],
+    running: Awaitable[ua.CallMethodResult],
+    rest: Sequence[ua.CallMethodRequest],
 ) -> ua.CallResponse:
-    return ua.CallResponse(
-        Results=[
-            await result if not isinstance(result, ua.CallMethodResult) else result
-            for result in results
-        ]
-    )
+    results.append(await running)
+    for item in rest:
+        result = _call_one(context, session, item)
+        results.append(await result if inspect.isawaitable(result) else result)
+    return ua.CallResponse(Results=results)
 
 
 def _call_one(

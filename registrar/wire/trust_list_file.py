@@ -19,12 +19,20 @@ from registrar.ua.codec import decode_structure, encode_structure
 from registrar.wire import dca_nodes as nodes
 from registrar.wire.client import Client
 from registrar.wire.dca import CertificateGroup
-from registrar.wire.operations import Operation, perform
+from registrar.wire.operations import (
+    MAX_BATCH,
+    MethodFailed,
+    Operation,
+    perform,
+    perform_both,
+)
 
 MAX_TRUST_LIST_BYTES: Final = 1 << 20
 MAX_BLOCKS: Final = 1024
 """Calls one file may take."""
 READ_BLOCK: Final = 32_768
+MAX_REQUEST: Final = 49_152
+"""Bytes of files in one request; a Server's buffer takes more."""
 
 _READ, _WRITE = 1, 6
 _ALL_LISTS: Final = 15
@@ -70,11 +78,11 @@ def decode(data: bytes) -> TrustListContent:
     )
 
 
-async def write_trust_lists(client: Client, pushes: Sequence[TrustListPush]) -> bool:
-    """Write the TrustLists; tell whether ApplyChanges is required.
+def opening_to_write(pushes: Sequence[TrustListPush]) -> list[Operation[int]]:
+    """Return the calls that open the files of ``pushes`` and give their handles.
 
     Raises:
-        ServiceFailed: a file was refused; it is closed, and so are those not yet written.
+        ProtocolViolation: a content needs more than ``MAX_BLOCKS`` blocks.
     """
     for push in pushes:
         if len(push.content) > push.group.block_size * MAX_BLOCKS:
@@ -82,51 +90,125 @@ async def write_trust_lists(client: Client, pushes: Sequence[TrustListPush]) -> 
                 f"{len(push.content)} bytes do not fit into {MAX_BLOCKS} blocks of "
                 f"{push.group.block_size}"
             )
-    files = [push.group.trust_list for push in pushes]
-    handles = await perform(client, [_open(file, _WRITE) for file in files])
-    writes = []
+    return [_open(push.group.trust_list, _WRITE) for push in pushes]
+
+
+async def write_trust_lists(
+    client: Client, pushes: Sequence[TrustListPush], handles: Sequence[int]
+) -> bool:
+    """Write the TrustLists into open files and close these; tell whether ApplyChanges is due.
+
+    The last blocks and the closes go into one request. A Server that works such a request off
+    in another order than the given one fails it, and is served one call after the other.
+
+    Raises:
+        MethodFailed: a file was refused.
+    """
+    if await _write_but_last(client, pushes, handles):
+        try:
+            return await _finish(client, pushes, handles)
+        except MethodFailed as error:
+            if error.method != nodes.METHOD_NAMES[nodes.FILE_WRITE]:
+                raise
+            handles = await perform(client, opening_to_write(pushes))
+            await _write_but_last(client, pushes, handles)
     for push, handle in zip(pushes, handles, strict=True):
-        size = push.group.block_size
-        for start in range(0, len(push.content), size):
-            writes.append(_write(push.group.trust_list, handle, push.content[start : start + size]))
-    await _perform_within(client, writes, [push.group.block_size for push in pushes])
-    closes = [_close_and_update(*pair) for pair in zip(files, handles, strict=True)]
-    required: list[bool] = await perform(client, closes)
+        await perform(client, [_last_write(push, handle)])
+    required: list[bool] = await perform(client, _closings(pushes, handles))
     return any(required)
 
 
-async def _perform_within(
-    client: Client, writes: Sequence[Operation[None]], sizes: Sequence[int]
-) -> None:
-    """Send ``writes`` in requests that stay about as large as the largest block allowed."""
-    at_once = max(1, READ_BLOCK // max([*sizes, 1]))
-    for start in range(0, len(writes), at_once):
-        await perform(client, writes[start : start + at_once])
+async def _write_but_last(
+    client: Client, pushes: Sequence[TrustListPush], handles: Sequence[int]
+) -> bool:
+    """Write all blocks but the last; tell whether the last ones fit into one request."""
+    for push, handle in zip(pushes, handles, strict=True):
+        size = push.group.block_size
+        for start in range(0, _last_start(push), size):
+            block = push.content[start : start + size]
+            await perform(client, [_write(push.group.trust_list, handle, block)])
+    size = sum(len(push.content) - _last_start(push) for push in pushes)
+    return size <= MAX_REQUEST and 2 * len(pushes) <= MAX_BATCH
 
 
-async def read_trust_lists(client: Client, files: Sequence[ua.NodeId]) -> list[TrustListContent]:
-    """Read what stands in ``files``.
+async def _finish(client: Client, pushes: Sequence[TrustListPush], handles: Sequence[int]) -> bool:
+    writes = [_last_write(push, handle) for push, handle in zip(pushes, handles, strict=True)]
+    _, required = await perform_both(client, writes, _closings(pushes, handles))
+    return any(required)
+
+
+def _last_start(push: TrustListPush) -> int:
+    size = push.group.block_size
+    return max(0, (len(push.content) - 1) // size * size)
+
+
+def _last_write(push: TrustListPush, handle: int) -> Operation[None]:
+    return _write(push.group.trust_list, handle, push.content[_last_start(push) :])
+
+
+def _closings(pushes: Sequence[TrustListPush], handles: Sequence[int]) -> list[Operation[bool]]:
+    return [
+        _close_and_update(push.group.trust_list, handle)
+        for push, handle in zip(pushes, handles, strict=True)
+    ]
+
+
+def opening_to_read(files: Sequence[ua.NodeId]) -> list[Operation[int]]:
+    """Return the calls that open ``files`` and give their handles."""
+    return [_open(file, _READ) for file in files]
+
+
+async def read_trust_lists(
+    client: Client, files: Sequence[ua.NodeId], handles: Sequence[int]
+) -> list[TrustListContent]:
+    """Read what stands in open files, and close these.
+
+    The first blocks and the closes go into one request; a file that is longer, or a Server
+    that closed first, is opened and read again.
 
     Raises:
-        ServiceFailed: a file cannot be opened or read.
+        MethodFailed: a file cannot be opened or read.
         DecodingError: what was read is no TrustList.
     """
-    handles = await perform(client, [_open(file, _READ) for file in files])
-    held = list(zip(files, handles, strict=True))
-    data = [bytearray() for _ in files]
-    decoded: list[TrustListContent | None] = [None] * len(files)
-    for _ in range(MAX_BLOCKS):
-        unread = [number for number, value in enumerate(decoded) if value is None]
-        if not unread:
-            break
-        blocks = await perform(client, [_read(*held[number]) for number in unread])
-        for number, block in zip(unread, blocks, strict=True):
-            data[number] += block
-            decoded[number] = _complete(data[number], is_last=not block)
-    await perform(client, [_close(*pair) for pair in held])
-    if None in decoded:
-        raise DecodingError(f"a TrustList did not end within {MAX_BLOCKS} blocks")
-    return [content for content in decoded if content is not None]
+    if 2 * len(files) <= MAX_BATCH:
+        try:
+            blocks, _ = await perform_both(client, _reads(files, handles), _closes(files, handles))
+        except MethodFailed as error:
+            if error.method != nodes.METHOD_NAMES[nodes.FILE_READ]:
+                raise
+        else:
+            decoded = [_complete(bytearray(block), is_last=not block) for block in blocks]
+            if None not in decoded:
+                return [content for content in decoded if content is not None]
+        handles = await perform(client, opening_to_read(files))
+    return await _read_in_turn(client, files, handles)
+
+
+async def _read_in_turn(
+    client: Client, files: Sequence[ua.NodeId], handles: Sequence[int]
+) -> list[TrustListContent]:
+    contents = []
+    for file, handle in zip(files, handles, strict=True):
+        data = bytearray()
+        for _ in range(MAX_BLOCKS):
+            (block,) = await perform(client, [_read(file, handle)])
+            data += block
+            content = _complete(data, is_last=not block)
+            if content is not None:
+                contents.append(content)
+                break
+        else:
+            raise DecodingError(f"a TrustList did not end within {MAX_BLOCKS} blocks")
+    await perform(client, _closes(files, handles))
+    return contents
+
+
+def _reads(files: Sequence[ua.NodeId], handles: Sequence[int]) -> list[Operation[bytes]]:
+    return [_read(file, handle) for file, handle in zip(files, handles, strict=True)]
+
+
+def _closes(files: Sequence[ua.NodeId], handles: Sequence[int]) -> list[Operation[None]]:
+    return [_close(file, handle) for file, handle in zip(files, handles, strict=True)]
 
 
 def _complete(data: bytearray, *, is_last: bool) -> TrustListContent | None:
