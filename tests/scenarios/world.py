@@ -11,8 +11,7 @@ from registrar.app.site import Site
 from registrar.core.certificate import split_chain
 from registrar.ua.security_policy import AES256_SHA256_RSAPSS
 from registrar.wire.client import ChannelSecurity, Client
-from registrar.wire.dca import Dca, held_certificates
-from registrar.wire.operations import perform
+from registrar.wire.dca import Dca
 
 SERVER_CONFIGURATION = ua.NodeId(ua.Int32(12637))
 GET_CERTIFICATES = ua.NodeId(ua.Int32(32296))
