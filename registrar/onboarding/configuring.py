@@ -24,7 +24,8 @@ from registrar.store.applications import ApplicationRecord
 from registrar.store.issuances import Issuance
 from registrar.store.store import Store
 from registrar.store.transaction import Cause, Transaction
-from registrar.wire.dca import ConfigurationObject, Dca
+from registrar.wire.certificate_groups import ConfigurationObject
+from registrar.wire.dca import Dca
 
 AT_ONCE: Final = 8
 """Applications in one transaction."""

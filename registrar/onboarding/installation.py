@@ -25,12 +25,10 @@ from registrar.onboarding.refusals import Act, doing
 from registrar.status import StatusCode
 from registrar.store.issuances import Issuance
 from registrar.wire import dca_nodes as nodes
-from registrar.wire.dca import (
-    NOT_OFFERED,
-    CertificateGroup,
-    ConfigurationObject,
-    Dca,
-    Slot,
+from registrar.wire.certificate_groups import CertificateGroup, ConfigurationObject, Slot
+from registrar.wire.dca import NOT_OFFERED, Dca
+from registrar.wire.dca_certificates import (
+    certificate_updates,
     held_certificates,
     signing_requests,
 )
@@ -236,7 +234,9 @@ class Installation:
                 for request, issuance in signed.items()
                 if request.kind is kind
             ]
-            await dca.update_certificates(deliveries, issuers=self._issuing.chain(kind))
+            await perform(
+                dca.client, certificate_updates(deliveries, issuers=self._issuing.chain(kind))
+            )
         return signed
 
     async def _apply(self, dca: Dca, objects: Sequence[ua.NodeId]) -> None:

@@ -29,7 +29,7 @@ from registrar.store.issuances import Issuance, IssuanceRequest
 from registrar.store.store import Store
 from registrar.store.transaction import Cause, Transaction
 from registrar.wire import dca_nodes as nodes
-from registrar.wire.dca import Slot
+from registrar.wire.certificate_groups import Slot
 
 SERIAL_BYTES: Final = 16
 NONCE_BYTES: Final = 32

@@ -17,8 +17,8 @@ from registrar.core.trust_list_plan import TrustListContent
 from registrar.errors import DecodingError, ProtocolViolation
 from registrar.ua.codec import decode_structure, encode_structure
 from registrar.wire import dca_nodes as nodes
+from registrar.wire.certificate_groups import CertificateGroup
 from registrar.wire.client import Client
-from registrar.wire.dca import CertificateGroup
 from registrar.wire.operations import (
     MAX_BATCH,
     MethodFailed,
@@ -33,6 +33,8 @@ MAX_BLOCKS: Final = 1024
 READ_BLOCK: Final = 32_768
 MAX_REQUEST: Final = 49_152
 """Bytes of files in one request; a Server's buffer takes more."""
+
+MAX_UINT32: Final = 0xFFFF_FFFF
 
 _READ, _WRITE = 1, 6
 _ALL_LISTS: Final = 15
@@ -271,9 +273,10 @@ def _handle_in(handle: int) -> ua.Variant:
 
 
 def _handle(outputs: list[object]) -> int:
-    if not isinstance(outputs[0], int):
+    handle = outputs[0]
+    if not isinstance(handle, int) or isinstance(handle, bool) or not 0 <= handle <= MAX_UINT32:
         raise ProtocolViolation("Open answered no file handle")
-    return outputs[0]
+    return handle
 
 
 def _block(outputs: list[object]) -> bytes:

@@ -1,0 +1,105 @@
+"""The applications of a DCA: every ApplicationConfigurationType object, wherever it lives.
+
+Source: OPC 10000-21 §9.3.2; OPC 10000-12 §7.10.14 to §7.10.16.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from asyncua import ua
+
+from registrar.errors import ProtocolViolation, ServiceFailed
+from registrar.status import StatusCode
+from registrar.wire import dca_nodes as nodes
+from registrar.wire.certificate_groups import (
+    MAX_GROUPS,
+    CertificateGroup,
+    ConfigurationObject,
+    group_paths,
+    make_group,
+)
+from registrar.wire.client import Client
+from registrar.wire.dca_reading import browse_objects, read_values
+from registrar.wire.operations import browse_path, find, local
+
+MAX_APPLICATIONS = 64
+
+
+async def find_applications(client: Client) -> list[ConfigurationObject]:
+    """Find every ApplicationConfigurationType object, wherever it lives (Q28).
+
+    They are looked for below ProvisionableDevice and in ManagedApplications, and counted
+    once by NodeId and by ApplicationUri.
+    """
+    found = await _application_nodes(client)
+    if not found:
+        return []
+    numbers = range(len(found))
+    paths = [
+        browse_path(node, name)
+        for node, _ in found
+        for name in ("ApplicationUri", "CertificateGroups")
+    ]
+    targets = await find(client, paths)
+    uris, groups = await _uris_and_groups(client, targets[0::2], targets[1::2])
+    objects: dict[str, ConfigurationObject] = {}
+    for number in numbers:
+        node, name = found[number]
+        uri = uris[number]
+        if not isinstance(uri, str) or not uri:
+            raise ProtocolViolation(f"application {name[:80]!r} has no ApplicationUri")
+        objects.setdefault(
+            uri,
+            ConfigurationObject(
+                node=node, name=name, application_uri=uri, groups=tuple(groups[number])
+            ),
+        )
+    return list(objects.values())
+
+
+async def _application_nodes(client: Client) -> list[tuple[ua.NodeId, str]]:
+    places = [nodes.PROVISIONABLE_DEVICE, nodes.MANAGED_APPLICATIONS]
+    try:
+        answers = await browse_objects(client, places)
+    except ServiceFailed as error:
+        if error.status != StatusCode.BadNodeIdUnknown:
+            raise
+        # ManagedApplications came later than ProvisionableDevice (OPC 10000-12 1.05.06).
+        answers = await browse_objects(client, places[:1])
+    found: dict[ua.NodeId, str] = {}
+    for references in answers:
+        for reference in references:
+            if local(reference.TypeDefinition) == nodes.APPLICATION_CONFIGURATION_TYPE:
+                found.setdefault(local(reference.NodeId), reference.BrowseName.Name or "")
+    if len(found) > MAX_APPLICATIONS:
+        raise ProtocolViolation(f"{len(found)} applications exceed the limit of {MAX_APPLICATIONS}")
+    return list(found.items())
+
+
+async def _uris_and_groups(
+    client: Client, properties: Sequence[ua.NodeId | None], folders: Sequence[ua.NodeId | None]
+) -> tuple[list[object], list[list[CertificateGroup]]]:
+    """Read ApplicationUris, and the groups in each folder for application certificates."""
+    known = [folder for folder in folders if folder is not None]
+    answers = iter(await browse_objects(client, known))
+    members = [
+        [
+            (local(reference.NodeId), reference.BrowseName.Name)
+            for reference in (next(answers)[:MAX_GROUPS] if folder is not None else [])
+        ]
+        for folder in folders
+    ]
+    flat = [member for group in members for member in group]
+    targets = await find(client, [path for node, _ in flat for path in group_paths(node)])
+    values = await read_values(client, [*properties, *targets, nodes.SERVER_MAX_BYTE_STRING_LENGTH])
+    uris, server_length = values[: len(properties)], values[-1]
+    described = iter(
+        make_group(node, name, targets[at : at + 4], values[len(uris) + at :], server_length)
+        for at, (node, name) in zip(range(0, 4 * len(flat), 4), flat, strict=True)
+    )
+    groups = [
+        [found for found in (next(described) for _ in group) if found is not None]
+        for group in members
+    ]
+    return uris, groups
