@@ -21,8 +21,8 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from registrar.ca.keys import RSA_EXPONENT, PrivateKey, PublicKey, public_key_der
 from registrar.ca.profiles import CertificateProfile, extensions_of, subject_of, validity_of
-from registrar.core.certificate import Certificate
-from registrar.errors import FileInvalid, IssuerUnavailable, Misuse
+from registrar.core.certificate import Certificate, outline
+from registrar.errors import DecodingError, FileInvalid, IssuerUnavailable, Misuse
 
 MAX_SERIAL: Final = 2**159 - 1
 """20 octets with a positive sign (RFC 5280 §4.1.2.2)."""
@@ -135,12 +135,16 @@ class Authority:
             IssuerUnavailable: the CA key cannot sign.
             Misuse: the bytes were not prepared by a CA with such a key and this name.
         """
-        certificate = Certificate.from_der(_signed(prepared.tbs, self._key))
-        if certificate.tbs_bytes != prepared.tbs:
+        der = _signed(prepared.tbs, self._key)
+        try:
+            signed = outline(der)
+        except DecodingError as error:
+            raise Misuse(f"what was prepared is no certificate: {error}") from error
+        if signed.tbs != prepared.tbs:
             raise Misuse("the certificate does not carry the bytes of the ledger")
-        if certificate.issuer_bytes != self.certificate.subject_bytes:
+        if signed.issuer != self.certificate.subject_bytes:
             raise Misuse(f"{self.name} is not the issuer of what it was asked to sign")
-        return certificate.der
+        return der
 
     def make_crl(
         self,

@@ -53,8 +53,8 @@ UNDERSTOOD_EXTENSIONS = frozenset(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Slices:
-    """Where the signed fields lie in the certificate."""
+class Outline:
+    """The signed fields of a certificate by their bytes; what stands in them is not looked at."""
 
     issuer: bytes
     subject: bytes
@@ -68,7 +68,7 @@ class Certificate:
     Fields that cost time are read when first asked for. Make one with ``from_der``.
     """
 
-    def __init__(self, der: bytes, parsed: x509.Certificate, slices: _Slices) -> None:
+    def __init__(self, der: bytes, parsed: x509.Certificate, slices: Outline) -> None:
         self.der = der
         """The exact bytes."""
         self.subject_bytes = slices.subject
@@ -260,7 +260,7 @@ def _from_der(der: bytes) -> Certificate:
             f"a certificate of {len(der)} bytes exceeds {MAX_CERTIFICATE_BYTES}"
         )
     try:
-        slices = _slice(der)
+        slices = outline(der)
         parsed = x509.load_der_x509_certificate(der)
         if parsed.version is not x509.Version.v3:
             raise DecodingError("not an X.509 v3 certificate")
@@ -279,8 +279,14 @@ def _from_der(der: bytes) -> Certificate:
         raise CertificateRejected(f"not a certificate: {str(error)[:80]}") from error
 
 
-def _slice(der: bytes) -> _Slices:
-    """Cut out the signed fields and check what must hold before the library reads them."""
+def outline(der: bytes) -> Outline:
+    """Cut out the signed fields and check what must hold before the library reads them.
+
+    Ten times as fast as reading the certificate, for bytes that we made ourselves.
+
+    Raises:
+        DecodingError: the bytes have not the shape of a certificate.
+    """
     outer, end = asn1.expect(der, 0, len(der), asn1.SEQUENCE)
     if end != len(der):
         raise DecodingError(f"{len(der) - end} bytes after the certificate")
@@ -308,7 +314,7 @@ def _slice(der: bytes) -> _Slices:
     _, algorithm_end = asn1.expect(der, tbs_end, end, asn1.SEQUENCE)
     if der[tbs_end:algorithm_end] != inner:
         raise DecodingError("the signature algorithms inside and outside differ")
-    return _Slices(
+    return Outline(
         issuer=issuer, subject=subject, public_key=der[key_at:at], tbs=der[outer:tbs_end]
     )
 

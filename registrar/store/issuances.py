@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from registrar.core.certificate import Certificate
+from registrar.core.certificate import outline
 from registrar.core.issuance import ACTIVE, IssuanceState
 from registrar.core.issuance import advance as next_state
 from registrar.core.ports import Lease
@@ -233,7 +233,7 @@ def record_signed(
     issuance = _writable(tx, issuance_id, lease)
     if issuance.certificate == certificate and issuance.state in ACTIVE:
         return issuance
-    if Certificate.from_der(certificate).tbs_bytes != issuance.tbs:
+    if outline(certificate).tbs != issuance.tbs:
         raise Misuse(f"the certificate of issuance {issuance_id} is not the one reserved")
     thumbprint = hashlib.sha256(certificate).hexdigest()
     return _move(
