@@ -15,10 +15,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final
 
 from registrar.core.certificate import Certificate
 from registrar.core.crl import Crl
 from registrar.errors import IssuerUnavailable
+
+_SITES: Final = 4
+"""Chains whose plans are remembered: every device of a site is given the same."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +63,7 @@ class SiteChains:
     """The newest list of each CA above."""
 
 
+@lru_cache(maxsize=_SITES)
 def plan_for_dca(site: SiteChains) -> TrustListContent:
     """Return what the DefaultApplicationGroup of a DCA must hold (R135).
 
@@ -72,6 +78,7 @@ def plan_for_dca(site: SiteChains) -> TrustListContent:
     )
 
 
+@lru_cache(maxsize=_SITES)
 def plan_for_application(site: SiteChains) -> TrustListContent:
     """Return what the group of an application, or of a singleton, must hold.
 
@@ -83,6 +90,7 @@ def plan_for_application(site: SiteChains) -> TrustListContent:
     return _plan(trusted=site.applications[:1], known=site.applications[1:], site=site)
 
 
+@lru_cache(maxsize=_SITES)
 def plan_for_singleton(site: SiteChains) -> TrustListContent:
     """Return the list of a device that is its own and only application (R127).
 

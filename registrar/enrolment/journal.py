@@ -10,6 +10,7 @@ from typing import Final
 
 from registrar.core.enrolment import ENDED, Event, State
 from registrar.core.ports import Enrolment, Facts, Lease, Mail, Step
+from registrar.core.software import SoftwareReport
 from registrar.errors import Misuse, Reason
 from registrar.store import audit, bindings, enrolments, inbox, leases, software, tickets
 from registrar.store.enrolments import Columns, EnrolmentRow
@@ -38,7 +39,7 @@ class StoreJournal:
         """Return the enrolments of ``urls`` in their order, creating those that are new."""
         cause = self._cause()
         return await self._store.write(
-            lambda tx: [_value(tx, row) for row in enrolments.discover(tx, urls, cause=cause)]
+            lambda tx: [_read(tx, row) for row in enrolments.discover(tx, urls, cause=cause)]
         )
 
     async def unfinished(self) -> list[Enrolment]:
@@ -48,12 +49,12 @@ class StoreJournal:
         found: list[EnrolmentRow] = []
         while page := enrolments.in_states(reader, states, after=found[-1].id if found else 0):
             found += page
-        return [_value(reader, row) for row in found]
+        return [_read(reader, row) for row in found]
 
     async def find(self, enrolment_id: int) -> Enrolment:
         """Return one enrolment as it stands now."""
         reader = self._store.reader
-        return _value(reader, enrolments.get(reader, enrolment_id))
+        return _read(reader, enrolments.get(reader, enrolment_id))
 
     async def acquire(self, enrolment: Enrolment) -> Lease:
         """Take the lease; every older one is void from now on.
@@ -147,7 +148,7 @@ def _advance(
         if not row.product_instance_uri or not row.key_digest:
             raise Misuse("an identity is proven by a name and a key")
         bindings.bind(tx, row.id, row.product_instance_uri, row.key_digest, cause=plain)
-    return _value(tx, row)
+    return _value(row, enrolment.software)
 
 
 def _columns(facts: Facts) -> Columns:
@@ -171,14 +172,19 @@ def _columns(facts: Facts) -> Columns:
     return columns
 
 
-def _value(reader: Readable, row: EnrolmentRow) -> Enrolment:
+def _read(reader: Readable, row: EnrolmentRow) -> Enrolment:
+    """Return ``row`` with the last report about the device."""
     uri = row.product_instance_uri
+    return _value(row, software.last_report(reader, uri) if uri else None)
+
+
+def _value(row: EnrolmentRow, report: SoftwareReport | None) -> Enrolment:
     return Enrolment(
         id=row.id,
         url=row.url,
         state=row.state,
         facts=Facts(
-            product_instance_uri=uri,
+            product_instance_uri=row.product_instance_uri,
             serial_number=row.serial_number,
             manufacturer=row.manufacturer,
             model=row.model,
@@ -189,5 +195,5 @@ def _value(reader: Readable, row: EnrolmentRow) -> Enrolment:
         ),
         reason=Reason(row.reason) if row.reason else None,
         detail=row.detail,
-        software=software.last_report(reader, uri) if uri else None,
+        software=report,
     )

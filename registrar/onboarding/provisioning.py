@@ -12,7 +12,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 
-from registrar.core.certificate import Certificate
 from registrar.core.issuance import IssuanceState
 from registrar.core.ports import Enrolment, Lease
 from registrar.core.trust_list_plan import SiteChains, plan_for_dca, plan_for_singleton
@@ -33,6 +32,7 @@ from registrar.onboarding.settings import PushSettings
 from registrar.store import issuances
 from registrar.store.issuances import Issuance
 from registrar.store.store import Store
+from registrar.wire import dca_nodes as nodes
 from registrar.wire.dca import Dca, DeviceDescription
 
 
@@ -290,6 +290,9 @@ class Provisioning:
             wait_s *= 2
 
 
+_RSA_TYPES = frozenset(kind.to_string() for kind in (nodes.RSA_SHA256, nodes.RSA_MIN))
+
+
 def _way_by(issued: Sequence[Issuance], way: Way, url: str) -> Way:
     """Return the way by the new certificate: the one with an RSA key, as our channels need.
 
@@ -297,7 +300,7 @@ def _way_by(issued: Sequence[Issuance], way: Way, url: str) -> Way:
         Rejected: there is none.
     """
     for issuance in issued:
-        if issuance.certificate and Certificate.from_der(issuance.certificate).has_rsa_key:
+        if issuance.certificate and issuance.certificate_type in _RSA_TYPES:
             return Way(policy=way.policy, mode=way.mode, server_certificate=issuance.certificate)
     raise Rejected(
         f"{url}: {Act.READ_BACK}: the device takes no certificate with an RSA key",

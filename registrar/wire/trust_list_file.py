@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from asyncua import ua
@@ -37,6 +38,8 @@ MAX_REQUEST: Final = 49_152
 MAX_UINT32: Final = 0xFFFF_FFFF
 
 _READ, _WRITE = 1, 6
+_REMEMBERED: Final = 16
+"""Contents kept encoded and decoded: a campaign writes and reads back the same few."""
 _ALL_LISTS: Final = 15
 
 
@@ -48,6 +51,7 @@ class TrustListPush:
     content: bytes
 
 
+@lru_cache(maxsize=_REMEMBERED)
 def encode(content: TrustListContent) -> bytes:
     """Return ``content`` as the file holds it, replacing all four lists."""
     return bytes(
@@ -63,6 +67,7 @@ def encode(content: TrustListContent) -> bytes:
     )
 
 
+@lru_cache(maxsize=_REMEMBERED)
 def decode(data: bytes) -> TrustListContent:
     """Return what ``data`` holds.
 
