@@ -36,6 +36,8 @@ DCA_WAY = [
 ]
 
 
+@pytest.mark.clause("R3")
+@pytest.mark.clause("R8")
 @pytest.mark.clause("R122")
 @pytest.mark.clause("R126")
 @pytest.mark.clause("R131")
