@@ -21,11 +21,10 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-import uvloop
-
 from benchmarks.floor import Kind, Operation, floor_s, measure, private_key_operations
 from benchmarks.report import show
 from registrar.app.demo import Demo, DemoReport
+from registrar.cli.runner import run as run_command
 from registrar.core.ports import Enrolment
 from registrar.enrolment import Outcome
 from registrar.native import is_compiled
@@ -105,7 +104,7 @@ def run(devices: int, seed: int) -> Mapping[str, object]:
     with tempfile.TemporaryDirectory(prefix="registrar-campaign-") as directory:
         kept = Path(directory)
         demo = Demo(devices=devices, seed=seed, impostors=0, keep=kept, view=watch)
-        report = uvloop.run(demo.run())
+        report = run_command(demo.run())
         certificates = certificates_signed(kept / "site" / "registrar.db")
     kinds = kinds_of(devices, seed)
     floor_ms = 1000 * floor_s(kinds, mean([before, measure()])) / devices

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from registrar.cli.root import examples
+from registrar.cli.runner import run
 
 
 @click.command(
@@ -68,14 +69,13 @@ def command(
     certificate: Path | None,
     key: Path | None,
 ) -> None:
-    """Pretend a plant of factory-new devices on loopback addresses, until stopped.
+    """Pretend a plant of factory-new devices, until stopped.
 
-    Writes to DIR what a site would receive: endpoints.txt, tickets, authorities, crls and
-    revisions.json; and truth.json, which tells the impostors. When all devices listen, prints
-    one JSON object. Ends at Ctrl-C, SIGTERM or the end of its standard input.
+    Each listens on a loopback address of its own. Writes to DIR what a site would receive:
+    endpoints.txt, tickets, authorities, crls and revisions.json; and truth.json, which tells
+    the impostors. When all devices listen, prints one JSON object. Ends at Ctrl-C, SIGTERM or
+    the end of a pipe on its standard input.
     """
-    import uvloop
-
     from registrar.app.fleet import run_until_stopped
     from registrar.cli.results import json
     from registrar.simulate import FleetOptions, UpdateManagerOptions
@@ -96,4 +96,4 @@ def command(
         impostors=impostors,
         update_manager=manager,
     )
-    uvloop.run(run_until_stopped(options, ready=json))
+    run(run_until_stopped(options, ready=json))

@@ -5,17 +5,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import aclosing
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import click
 
 from registrar.cli.arguments import site_argument
-from registrar.cli.outcomes import OUTCOME_COLUMNS, outcome_row
+from registrar.cli.outcomes import OUTCOME_COLUMNS, Tally, outcome_row
 from registrar.cli.results import Format, Rows, format_options
 from registrar.cli.root import REFUSED, examples
+from registrar.cli.runner import run
+from registrar.cli.text import printable
 
 if TYPE_CHECKING:
     from registrar.app.site import Site
+
+SHOWN_PROBLEMS: Final = 20
+"""Who names the wrong file wants no line of it on the screen."""
 
 
 @click.command(
@@ -47,25 +52,27 @@ def command(
     listen: bool,
     output: Format,
 ) -> None:
-    """Onboard the devices at these URLs, or in FILE with one URL a line ("-": stdin).
+    """Onboard the devices with these URLs.
 
-    Without any, goes on with every device of SITE that has not ended; so does a second call
-    after an interruption. Prints a line per device as it ends: serial number, model, url,
-    ProductInstanceUri, state, reason, next action. Exits with 1 if any device did not end
-    onboarded (with --dry-run: identified).
+    FILE holds one URL a line; "-" is standard input. Without any, goes on with every device of
+    SITE that has not ended; so does a second call after an interruption. Prints a line per
+    device as it ends: serial number, model, url, ProductInstanceUri, state, reason, next
+    action. Exits with 1 if any device did not end onboarded (with --dry-run: identified).
     """
-    import uvloop
-
     from registrar.app.site import Site
     from registrar.app.urls import read_urls
 
     if dry_run and (listen or retry):
         raise click.UsageError("--dry-run excludes --listen and --retry")
+    if dry_run and not devices:
+        raise click.UsageError("--dry-run needs a FILE or URL")
     opened = Site.open(site)
     urls, bad = read_urls(devices)
-    for problem in bad:
+    for problem in bad[:SHOWN_PROBLEMS]:
         click.echo(f"registrar: {problem}", err=True)
-    done = uvloop.run(
+    if len(bad) > SHOWN_PROBLEMS:
+        click.echo(f"registrar: {len(bad) - SHOWN_PROBLEMS} more lines like these", err=True)
+    done = run(
         _preview(opened, urls, output)
         if dry_run
         else _onboard(opened, urls if devices else None, retry, listen, output)
@@ -78,12 +85,13 @@ async def _preview(site: Site, urls: Sequence[str], output: Format) -> bool:
     from registrar.core.enrolment import State
 
     rows = Rows(output, OUTCOME_COLUMNS)
-    states: set[State] = set()
+    tally = Tally(wanted=State.IDENTIFIED)
     async with Registrar(site) as registrar, aclosing(registrar.preview(urls)) as outcomes:
         async for outcome in outcomes:
             rows.add(**outcome_row(outcome))
-            states.add(outcome.state)
-    return states <= {State.IDENTIFIED}
+            tally.add(outcome)
+    click.echo(f"{tally}; nothing was changed", err=True)
+    return tally.is_good
 
 
 async def _onboard(
@@ -94,7 +102,7 @@ async def _onboard(
     from registrar.core.enrolment import State
 
     rows = Rows(output, OUTCOME_COLUMNS)
-    states: set[State] = set()
+    tally = Tally(wanted=State.ONBOARDED)
     retried = frozenset[State]().union(*(RETRIES[one] for one in retry))
     async with Registrar(site, listen=listen) as registrar:
         if listen:
@@ -105,5 +113,7 @@ async def _onboard(
                 async for outcome in outcomes:
                     view.end(outcome)
                     rows.add(**outcome_row(outcome))
-                    states.add(outcome.state)
-    return states <= {State.ONBOARDED}
+                    tally.add(outcome)
+    why = f"; next: registrar explain {site.directory} {tally.missed}" if tally.missed else ""
+    click.echo(printable(f"{tally}{why}"), err=True)
+    return tally.is_good

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from types import MappingProxyType
 from typing import Final
 
 from registrar.core.certificate import outline
@@ -241,8 +242,8 @@ def record_signed(
         issuance,
         IssuanceState.SIGNED,
         cause,
-        ", certificate = ?, thumbprint = ?",
-        (certificate, thumbprint),
+        {"certificate": certificate, "thumbprint": thumbprint},
+        certificate=certificate,
     )
 
 
@@ -304,8 +305,7 @@ def _close(tx: Transaction, issuance: Issuance, reason: str, cause: Cause) -> Is
         issuance,
         IssuanceState.REVOKED,
         cause,
-        ", revoked_at = ?, revocation_reason = ?",
-        (cause.stamp(), reason),
+        {"revoked_at": cause.stamp(), "revocation_reason": reason},
     )
 
 
@@ -320,16 +320,18 @@ def _move(
     issuance: Issuance,
     to: IssuanceState,
     cause: Cause,
-    columns: str = "",
-    values: Iterable[Value] = (),
+    columns: Mapping[str, Value] = MappingProxyType({}),
+    *,
+    certificate: bytes | None = None,
 ) -> Issuance:
     after = next_state(issuance.state, to)
+    assignments = "".join(f", {name} = ?" for name in columns)
     tx.change(
-        f"UPDATE issuances SET state = ?, updated = ?{columns} WHERE id = ?",  # noqa: S608
-        (after, cause.stamp(), *values, issuance.id),
+        f"UPDATE issuances SET state = ?, updated = ?{assignments} WHERE id = ?",  # noqa: S608
+        (after, cause.stamp(), *columns.values(), issuance.id),
     )
     _note(tx, issuance, issuance.state, after, cause)
-    return get(tx, issuance.id)
+    return replace(issuance, state=after, certificate=certificate or issuance.certificate)
 
 
 def _note(tx: Transaction, issuance: Issuance, before: str, after: str, cause: Cause) -> None:
