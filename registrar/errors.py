@@ -75,6 +75,7 @@ class RegistrarError(Exception):
             secret, never more than 80 bytes of what a peer sent.
         reason: the code for administrators, where the class alone does not say it.
         subject: whom it concerns: a URL, a ProductInstanceUri, a file name.
+        next_action: what to do now, where the reason alone would send people astray.
     """
 
     status = StatusCode.BadInternalError
@@ -87,10 +88,12 @@ class RegistrarError(Exception):
         reason: Reason | None = None,
         status: StatusCode | None = None,
         subject: str = "",
+        next_action: str = "",
     ) -> None:
         super().__init__(message)
         self.reason = reason or self.default_reason
         self.subject = subject
+        self.next_action = next_action
         if status is not None:
             self.status = status
 

@@ -26,12 +26,13 @@ from registrar.app.config import save
 from registrar.app.fleet import fleet_process, free_base
 from registrar.app.registrar import Registrar
 from registrar.app.settings import ListenerSettings
-from registrar.app.site import Site
+from registrar.app.site import EMPTY_FOLDER_WANTED, Site
 from registrar.app.urls import read_urls
 from registrar.core.enrolment import State
 from registrar.core.ports import Enrolment
 from registrar.core.trust import TrustListName
 from registrar.enrolment import Outcome
+from registrar.errors import FileInvalid
 
 _IMPORTED: Final = (TrustListName.TICKET_AUTHORITIES, TrustListName.DEVICE_IDENTITY_AUTHORITIES)
 
@@ -121,7 +122,7 @@ class Demo:
 
         Raises:
             Unavailable: the plant could not be started.
-            FileInvalid: the folder to keep holds a site already.
+            FileInvalid: the folder to keep is not empty.
         """
         began = time.monotonic()
         with self._directory() as directory:
@@ -183,6 +184,12 @@ class Demo:
     def _directory(self) -> Iterator[Path]:
         if self.keep is not None:
             self.keep.mkdir(parents=True, exist_ok=True)
+            if any(self.keep.iterdir()):
+                raise FileInvalid(
+                    "holds files already",
+                    subject=str(self.keep),
+                    next_action=EMPTY_FOLDER_WANTED,
+                )
         kept = nullcontext(str(self.keep)) if self.keep else None
         with kept or tempfile.TemporaryDirectory(prefix="registrar-demo-") as name:
             yield Path(name).absolute()

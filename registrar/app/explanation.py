@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from registrar.app.reports import find_devices, outcome_of_row
+from registrar.app.reports import DEVICES_LISTED, find_devices, outcome_of_row
 from registrar.core.enrolment import Event
 from registrar.core.reasons import describe
 from registrar.core.valid_ticket import Route, ValidTicket
@@ -160,7 +160,7 @@ def explain(store: Store, device: str) -> Explanation:
     valid = tickets.tickets_for(reader, uris)
     refused = tickets.rejected_for(reader, uris)
     if not (rows or valid or refused):
-        raise FileInvalid("nothing is known of it", subject=device)
+        raise FileInvalid("nothing is known of it", subject=device, next_action=DEVICES_LISTED)
     issued = [one for row in rows for one in issuances.history(reader, row.id)]
     reports = [software.last_report(reader, uri) for uri in uris]
     return Explanation(

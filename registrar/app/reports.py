@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Final
 
 from registrar.app.causes import by_operator
 from registrar.core.enrolment import State
@@ -17,6 +18,8 @@ from registrar.store import enrolments, inbox, software
 from registrar.store.enrolments import EnrolmentRow
 from registrar.store.store import Store
 from registrar.store.transaction import Transaction
+
+DEVICES_LISTED: Final = "Take the name from registrar status --devices."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,9 +111,15 @@ def _uri_of(store: Store, device: str) -> str:
     if len(uris) == 1:
         return uris.pop()
     if uris:
-        raise FileInvalid(f"names {len(uris)} devices; name one by its URL", subject=device)
+        raise FileInvalid(
+            f"names {len(uris)} devices", subject=device, next_action="Name one by its URL."
+        )
     if found:
-        raise FileInvalid("has not shown its ProductInstanceUri yet", subject=device)
+        raise FileInvalid(
+            "has not shown its ProductInstanceUri yet",
+            subject=device,
+            next_action="Onboard it first, or name it by its ProductInstanceUri.",
+        )
     if is_uri(device) and not device.startswith("opc.tcp:"):
         return device
-    raise FileInvalid("is no device of this site", subject=device)
+    raise FileInvalid("is no device of this site", subject=device, next_action=DEVICES_LISTED)

@@ -9,8 +9,10 @@ plant/own/             the Registrar's own certificate and key
 from __future__ import annotations
 
 import secrets
+import shutil
 import socket
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -52,6 +54,8 @@ from registrar.ua.application_identity import ApplicationIdentity
 
 DATABASE: Final = "registrar.db"
 MAX_PASSPHRASE_FILE_SIZE_BYTES: Final = 4096
+MAX_GIVEN_FILE_SIZE_BYTES: Final = 1 << 20
+EMPTY_FOLDER_WANTED: Final = "Name an empty folder, or one that does not exist."
 
 _DEFAULTS: Final = RegistrarSettings()
 
@@ -99,28 +103,23 @@ class Site:
         settings = _settings_for(directory, passphrase_file)
         passphrase = _passphrase(settings)
         given = _given(issuing_ca, issuing_key, passphrase)
-        try:
-            directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-        except OSError as error:
-            raise FileInvalid(
-                f"cannot be made: {error.strerror}", subject=str(directory)
-            ) from error
-        config.save(directory, settings)
         site = cls(directory=directory, settings=settings)
-        with site.store() as store:
-            ledger = site._ledger(store, "the site was made")
-            authorities = create_site_authorities(
-                directory,
-                settings=site.ca_settings,
-                own=_own_names(settings),
-                ledger=ledger,
-                make_serial=_make_serial,
-                now=now(),
-                passphrase=passphrase,
-                given=given,
-            )
-            ledger.confirm()
-            _trust_own(store, authorities)
+        with _folder(directory):
+            config.save(directory, settings)
+            with site.store() as store:
+                ledger = site._ledger(store, "the site was made")
+                authorities = create_site_authorities(
+                    directory,
+                    settings=site.ca_settings,
+                    own=_own_names(settings),
+                    ledger=ledger,
+                    make_serial=_make_serial,
+                    now=now(),
+                    passphrase=passphrase,
+                    given=given,
+                )
+                ledger.confirm()
+                _trust_own(store, authorities)
         return site
 
     @classmethod
@@ -133,7 +132,9 @@ class Site:
         directory = Path(directory)
         if not (directory / DATABASE).is_file():
             raise ConfigurationInvalid(
-                "is no site; make one with `registrar init`", subject=str(directory)
+                "is no site",
+                subject=str(directory),
+                next_action=f"Name the folder of a site, or make one: registrar init {directory}",
             )
         return cls(directory=directory, settings=config.load(directory / config.FILE_NAME))
 
@@ -281,7 +282,29 @@ def _check_empty(directory: Path) -> None:
     except OSError as error:
         raise FileInvalid(f"cannot be used: {error.strerror}", subject=str(directory)) from error
     if names - {config.FILE_NAME}:
-        raise FileInvalid("holds files already; name an empty folder", subject=str(directory))
+        raise FileInvalid(
+            "holds files already", subject=str(directory), next_action=EMPTY_FOLDER_WANTED
+        )
+
+
+@contextmanager
+def _folder(directory: Path) -> Iterator[None]:
+    """Make the folder of a site; where the site then cannot be made, a new folder goes again."""
+    is_new = not directory.exists()
+    try:
+        directory.mkdir(parents=True, exist_ok=not is_new, mode=0o700)
+    except OSError as error:
+        raise FileInvalid(
+            f"cannot be made: {error.strerror}",
+            subject=str(directory),
+            next_action="Check name and permissions of the folder.",
+        ) from error
+    try:
+        yield
+    except BaseException:
+        if is_new:
+            shutil.rmtree(directory, ignore_errors=True)
+        raise
 
 
 def _settings_for(directory: Path, passphrase_file: Path | None) -> Settings:
@@ -317,6 +340,8 @@ def _given(
 ) -> GivenAuthority | None:
     if certificate is None or key is None:
         return None
+    for path in (certificate, key):
+        read(path, MAX_GIVEN_FILE_SIZE_BYTES)  # what is amiss is the file an operator named
     return load_given_authority(
         certificate, key, name=APPLICATIONS, passphrase=passphrase, now=now()
     )

@@ -11,6 +11,7 @@ from typing import Final, TypeVar
 from registrar.app.causes import by_operator, now
 from registrar.app.files import Document, Unreadable, find_tickets
 from registrar.app.settings import Settings
+from registrar.core.reasons import describe
 from registrar.core.verify import Route, TicketPolicy, TicketVerifier, ValidTicket
 from registrar.errors import Reason, TicketInvalid
 from registrar.store import inbox
@@ -24,7 +25,7 @@ T = TypeVar("T")
 BATCH: Final = 256
 """Tickets verified together and kept in one transaction; some 1.5 MB."""
 
-RECEIVED_COLUMNS: Final = ("source", "result", "kind", "uri", "reason", "detail")
+RECEIVED_COLUMNS: Final = ("source", "result", "kind", "uri", "reason", "detail", "next_action")
 KEPT_COLUMNS: Final = (
     "kind",
     "uri",
@@ -34,7 +35,7 @@ KEPT_COLUMNS: Final = (
     "software_revision",
     "signer",
 )
-REFUSED_COLUMNS: Final = ("uri", "reason", "detail", "at")
+REFUSED_COLUMNS: Final = ("uri", "reason", "detail", "at", "next_action")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +65,7 @@ class Received:
             "uri": self.uri,
             "reason": str(self.reason or ""),
             "detail": self.detail,
+            "next_action": describe(self.reason).next_action if self.reason else "",
         }
 
 
@@ -184,6 +186,7 @@ def refused_rows(store: Store) -> Iterator[dict[str, str]]:
                 "reason": one.reason,
                 "detail": one.detail,
                 "at": one.at.isoformat(timespec="seconds"),
+                "next_action": describe(Reason(one.reason)).next_action,
             }
 
 

@@ -27,6 +27,9 @@ MIN_THUMBPRINT_LENGTH: Final = 8
 """Digits of a thumbprint that name an entry without mistaking it for another."""
 
 
+_LISTED: Final = "Take the thumbprint from registrar trust list."
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
     """A certificate or CRL of a list, or what was wrong with a file."""
@@ -110,11 +113,17 @@ def find(store: Store, name: TrustListName, thumbprint: str) -> Entry:
     wanted = thumbprint.lower().replace(":", "")
     if len(wanted) < MIN_THUMBPRINT_LENGTH:
         raise FileInvalid(
-            f"{len(wanted)} digits are fewer than {MIN_THUMBPRINT_LENGTH}", subject=thumbprint
+            f"{len(wanted)} digits are fewer than {MIN_THUMBPRINT_LENGTH}",
+            subject=thumbprint,
+            next_action=_LISTED,
         )
     found = [one for one in stored.entries(store.reader, name) if one.digest.startswith(wanted)]
     if len(found) != 1:
-        raise FileInvalid(f"names {len(found)} entries of {name}, not one", subject=thumbprint)
+        raise FileInvalid(
+            f"names {len(found)} entries of {name}, not one",
+            subject=thumbprint,
+            next_action=_LISTED,
+        )
     return _shown(found[0])
 
 

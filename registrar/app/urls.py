@@ -15,6 +15,8 @@ from registrar.store.enrolments import MAX_URL
 MAX_URL_FILE_SIZE_BYTES: Final = 64 << 20
 MAX_URLS: Final = 1_000_000
 
+_WANTED: Final = "Give a URL such as opc.tcp://10.0.0.7:4840, or a file with one URL a line."
+
 
 def read_urls(arguments: Iterable[str]) -> tuple[list[str], list[str]]:
     """Return the URLs that ``arguments`` name, and what is wrong with the others.
@@ -23,8 +25,9 @@ def read_urls(arguments: Iterable[str]) -> tuple[list[str], list[str]]:
         arguments: each a URL, a file with one URL a line (``#`` begins a comment), or ``-``.
 
     Raises:
-        FileInvalid: a file cannot be read.
+        FileInvalid: a file cannot be read, or all of them together name nothing.
     """
+    arguments = list(arguments)
     urls: dict[str, None] = {}
     problems: list[str] = []
     for argument in arguments:
@@ -36,6 +39,8 @@ def read_urls(arguments: Iterable[str]) -> tuple[list[str], list[str]]:
                 problems.append(f"{source}: {text[:80]!r} {problem}; next: correct the line")
             else:
                 urls[text] = None
+    if arguments and not urls and not problems:
+        raise FileInvalid("names no device", subject=", ".join(arguments), next_action=_WANTED)
     return list(urls), problems
 
 
@@ -64,7 +69,10 @@ def _lines(argument: str) -> Iterable[tuple[str, str]]:
         if len(data) > MAX_URL_FILE_SIZE_BYTES:
             raise FileInvalid(f"holds more than {MAX_URL_FILE_SIZE_BYTES} bytes", subject=name)
     else:
-        data = read(Path(argument), MAX_URL_FILE_SIZE_BYTES)
+        try:
+            data = read(Path(argument), MAX_URL_FILE_SIZE_BYTES)
+        except FileInvalid as error:
+            raise FileInvalid(str(error), subject=argument, next_action=_WANTED) from error
     texts = (line.strip() for line in data.decode(errors="backslashreplace").splitlines())
     return [
         (f"{name}:{number}", text)

@@ -22,9 +22,10 @@ from registrar.cli.text import printable
 @click.argument("device")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def command(site: Path, device: str, as_json: bool) -> None:
-    """Tell everything SITE knows about DEVICE: its Tickets, every decision, what to do next.
+    """Tell all that SITE knows about DEVICE, and what to do next.
 
-    DEVICE is a ProductInstanceUri, a serial number or a URL.
+    That is its Tickets, its certificates and every decision with its time. DEVICE is a
+    ProductInstanceUri, a serial number or a URL.
     """
     from registrar.app import explanation
     from registrar.app.site import Site

@@ -37,10 +37,11 @@ from registrar.cli.root import examples
 def command(
     site: Path, issuing_ca: Path | None, issuing_key: Path | None, passphrase_file: Path | None
 ) -> None:
-    """Make the folder SITE: configuration, CAs, the Registrar's certificate and a database.
+    """Make the folder SITE with all that one Registrar needs.
 
-    SITE has to be empty, or hold a config.toml to begin with and nothing else. With
-    --issuing-ca the site issues with a CA it already has instead of one of its own.
+    That is a configuration, CAs, the Registrar's own certificate and a database. SITE has to be
+    empty, or hold a config.toml to begin with and nothing else. With --issuing-ca the site
+    issues with a CA it already has instead of one of its own.
     """
     from registrar.app.site import Site
 

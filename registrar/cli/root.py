@@ -8,6 +8,7 @@ wait for a protocol stack it does not use.
 
 from __future__ import annotations
 
+import errno
 import importlib
 import os
 from collections.abc import Mapping
@@ -34,6 +35,11 @@ UNAVAILABLE: Final = 3
 INTERRUPTED: Final = 130
 """What a shell expects after Ctrl-C."""
 
+_GOES_ON: Final = frozenset({"onboard", "import", "add"})
+"""Commands that look first at what was done already."""
+
+_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
+
 _EXIT_CODES: Final[tuple[tuple[type[RegistrarError], int], ...]] = (
     (ConfigurationInvalid, MISUSED),
     (FileInvalid, MISUSED),
@@ -48,7 +54,8 @@ class Failure(click.ClickException):
 
     def __init__(self, error: RegistrarError) -> None:
         where = f"{error.subject}: " if error.subject else ""
-        message = f"{where}{error} [{error.reason}]; next: {describe(error.reason).next_action}"
+        action = error.next_action or describe(error.reason).next_action
+        message = f"{where}{error} [{error.reason}]; next: {action}"
         super().__init__(printable(message))
         self._code = next(code for kind, code in _EXIT_CODES if isinstance(error, kind))
 
@@ -89,15 +96,33 @@ class Commands(click.Group):
         except RegistrarError as error:
             raise Failure(error) from error
         except KeyboardInterrupt:
-            click.echo("registrar: stopped; the same command goes on from here", err=True)
+            goes_on = "; the same command goes on from here"
+            click.echo(
+                f"registrar: stopped{goes_on if ctx.invoked_subcommand in _GOES_ON else ''}",
+                err=True,
+            )
             raise click.exceptions.Exit(INTERRUPTED) from None
         except (click.ClickException, click.exceptions.Exit, click.Abort):
             raise
         except Exception as error:
             if os.environ.get(TRACEBACK):
                 raise
-            message = f"{type(error).__name__}: {error}"
-            raise Failure(Misuse(message[:300], reason=Reason.INTERNAL)) from error
+            raise Failure(_of_any(error)) from error
+
+
+def _of_any(error: Exception) -> RegistrarError:
+    """Return what nobody expected as an error that names a next action."""
+    if isinstance(error, OSError) and error.filename is not None:
+        return FileInvalid(
+            f"cannot be used: {error.strerror}",
+            subject=os.fsdecode(error.filename),
+            next_action="Check name, permissions and free disk space.",
+        )
+    if isinstance(error, OSError) and error.errno in _FULL:
+        return Unavailable(
+            f"nothing more can be written: {error.strerror}", reason=Reason.STORE_UNAVAILABLE
+        )
+    return Misuse(f"{type(error).__name__}: {error}"[:300], reason=Reason.INTERNAL)
 
 
 def examples(first: str, second: str) -> str:

@@ -30,6 +30,9 @@ def command(site: Path, device: str, current: str) -> None:
     DEVICE is a ProductInstanceUri, a serial number or a URL. A campaign that runs beside this
     command takes the report up at once, others when they start.
     """
+    if not current.strip():
+        raise click.BadParameter("names no revision", param_hint="--current")
+
     from registrar.app import reports
     from registrar.app.site import Site
 

@@ -25,9 +25,9 @@ def command(site: Path, files: tuple[Path, ...], show_all: bool, output: Format)
     """Verify the Tickets in FILE… and keep the valid ones in SITE.
 
     FILE is a Ticket (JWS), a TicketList, a file with one Ticket a line, or a folder of them.
-    Prints a line per Ticket that was refused: source, result, kind, uri, reason, detail. The
-    refusal is remembered, so that the device it names can be told why. Exits with 1 if there
-    was one. Import the ticket_authorities and their CRLs first.
+    Prints a line per Ticket that was refused: source, result, kind, uri, reason, detail, next
+    action. The refusal is remembered, so that the device it names can be told why. Exits with
+    1 if there was one. Add the ticket_authorities and their CRLs first.
     """
     from registrar.app import tickets
     from registrar.app.site import Site

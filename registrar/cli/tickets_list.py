@@ -23,8 +23,8 @@ from registrar.cli.root import examples
 def command(site: Path, refused: bool, output: Format) -> None:
     """Print the Tickets of SITE.
 
-    A line each: kind, uri, manufacturer, model, serial number, signer; with --refused: uri,
-    reason, detail, time.
+    A line each: kind, uri, manufacturer, model, serial number, software revision, signer; with
+    --refused: uri, reason, detail, time, next action.
     """
     from registrar.app import tickets
     from registrar.app.site import Site

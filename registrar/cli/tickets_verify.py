@@ -21,10 +21,10 @@ from registrar.cli.root import REFUSED, examples
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="FILE…")
 @format_options
 def command(site: Path, files: tuple[Path, ...], output: Format) -> None:
-    """Verify the Tickets in FILE… against the trust lists of SITE, and keep nothing.
+    """Verify the Tickets in FILE…, and keep nothing.
 
-    Prints a line per Ticket: source, result, kind, uri, reason, detail. Exits with 1 if one
-    would be refused.
+    Believed is who is on the trust lists of SITE. Prints a line per Ticket: source, result,
+    kind, uri, reason, detail, next action. Exits with 1 if one would be refused.
     """
     from registrar.app import tickets
     from registrar.app.site import Site

@@ -30,18 +30,21 @@ from registrar.core.trust import TrustListName
 def command(
     site: Path, name: TrustListName, files: tuple[Path, ...], issuer: bool, output: Format
 ) -> None:
-    """Put the certificates and CRLs in FILE… (PEM, DER, folders) into the list LIST of SITE.
+    """Put certificates and CRLs into the list LIST of SITE.
 
-    Prints a line per certificate and CRL: list, role, kind, thumbprint, subject, ends, and for
-    one that could not be added its file and the problem. Exits with 1 if there was one.
+    FILE is PEM with any number of them, DER, or a folder of such files. Prints a line per
+    certificate and CRL: list, role, kind, thumbprint, subject, ends, and for one that could not
+    be added its file and the problem. Exits with 1 if there was one.
     """
     from registrar.app import trust
     from registrar.app.site import Site
 
     rows = Rows(output, [*trust.COLUMNS, "source", "problem"])
-    refused = False
+    accepted = refused = 0
     with Site.open(site).store() as store:
         for added in trust.add(store, name, files, as_issuer=issuer):
             rows.add(**added.row())
-            refused = refused or bool(added.problem)
+            accepted += not added.problem
+            refused += bool(added.problem)
+    click.echo(f"{accepted} certificates and CRLs added, {refused} refused", err=True)
     raise SystemExit(REFUSED if refused else 0)

@@ -24,10 +24,10 @@ from registrar.core.trust import TrustListName
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @format_options
 def command(site: Path, name: TrustListName, thumbprint: str, yes: bool, output: Format) -> None:
-    """Take the certificate or CRL with this THUMBPRINT out of the list LIST of SITE.
+    """Take a certificate or CRL out of the list LIST of SITE.
 
-    The first eight or more digits are enough. Tickets that were believed because of it are
-    verified again when the next campaign starts.
+    The first eight or more digits of its THUMBPRINT are enough. Tickets that were believed
+    because of it are verified again when the next campaign starts.
     """
     from registrar.app import trust
     from registrar.app.site import Site
