@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+import shutil
+import sys
+import textwrap
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import click
-from rich.console import Console
-from rich.table import Table
 
 from registrar.cli.results import json
 from registrar.cli.text import printable
@@ -21,6 +23,11 @@ if TYPE_CHECKING:
 SHOWN_MISTAKES: Final = 20
 TABLE_WIDTH: Final = 110
 """Where stdout is no terminal, so that a pasted table looks the same everywhere."""
+
+MIN_MEANING_WIDTH: Final = 40
+"""In less room the meanings of the reasons would make the table longer than a screen."""
+
+_HEADER: Final = ("state", "reason", "devices")
 
 
 def document(report: DemoReport) -> dict[str, object]:
@@ -42,15 +49,14 @@ def print_report(report: DemoReport, *, as_json: bool, kept: Path | None) -> Non
     if as_json:
         json(document(report))
         return
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console = Console(highlight=False, width=TABLE_WIDTH)
-    console.print(_table(report))
-    console.print(
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else TABLE_WIDTH
+    for number, line in enumerate(table(report, width)):
+        click.secho(line, bold=number == 0)
+    click.echo(
         f"{report.onboarded} of {report.genuine} genuine devices onboarded, "
         f"{report.refused} of {report.impostors} impostors refused, {report.wrong} wrong"
     )
-    console.print(
+    click.echo(
         f"{report.wall_s:.1f} s, {report.devices_per_s:.0f} devices a second, "
         f"{report.registrar_cpu_ms_per_device:.1f} ms CPU a device, "
         f"{report.registrar_peak_rss_mb:.0f} MB"
@@ -62,17 +68,25 @@ def print_report(report: DemoReport, *, as_json: bool, kept: Path | None) -> Non
     click.echo(f"\nNext: {_next(report, kept)}")
 
 
-def _table(report: DemoReport) -> Table:
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
-    for name in ("state", "reason"):
-        table.add_column(name, no_wrap=True)
-    table.add_column("devices", justify="right", no_wrap=True)
-    table.add_column("what was found", ratio=1)
-    rows = Counter((str(one.state), one.reason) for one in report.outcomes)
-    for (state, reason), count in sorted(rows.items(), key=lambda row: (-row[1], str(row[0]))):
+def table(report: DemoReport, width: int) -> Iterator[str]:
+    """Yield the lines of a table: states, reasons, counts and, in enough room, the meanings."""
+    counts = Counter((str(one.state), one.reason) for one in report.outcomes)
+    rows = sorted(counts.items(), key=lambda row: (-row[1], str(row[0])))
+    states = max(len(state) for state in (_HEADER[0], *(state for (state, _), _ in rows)))
+    reasons = max(len(one) for one in (_HEADER[1], *(reason or "" for (_, reason), _ in rows)))
+    left = f"{{:{states}}}  {{:{reasons}}}  {{:>{len(_HEADER[2])}}}"
+    indent = " " * len(left.format("", "", ""))
+    room = width - len(indent) - 2
+    has_meanings = room >= MIN_MEANING_WIDTH
+    yield left.format(*_HEADER) + ("  what was found" if has_meanings else "")
+    for (state, reason), count in rows:
+        start = left.format(state, str(reason or ""), count)
+        if not has_meanings:
+            yield start
+            continue
         meaning = describe(reason).meaning if reason else "Certificate and TrustList in place."
-        table.add_row(state, str(reason or ""), str(count), meaning)
-    return table
+        for number, line in enumerate(textwrap.wrap(meaning, room)):
+            yield f"{indent if number else start}  {line}"
 
 
 def _next(report: DemoReport, kept: Path | None) -> str:
