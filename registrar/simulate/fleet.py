@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from registrar.errors import Misuse, Unavailable
+from registrar.errors import ConfigurationInvalid, Unavailable
 from registrar.simulate.device import Device, Surroundings, system_clock
 from registrar.simulate.foreign_registrar import foreign_registrar
 from registrar.simulate.keys import KeyPool
@@ -192,9 +192,19 @@ def _places(options: FleetOptions) -> Iterator[tuple[str, int]]:
     if options.ports is not None:
         last = options.ports + options.devices - 1
         if not 0 < options.ports <= last <= 65_535:
-            raise Misuse(f"no ports {options.ports} to {last}")
+            raise ConfigurationInvalid(
+                f"there are no ports {options.ports} to {last}",
+                next_action="Choose a lower first port or fewer devices.",
+            )
         return ((options.base, options.ports + number) for number in range(options.devices))
-    first = ipaddress.IPv4Address(options.base)
-    if not (first + max(options.devices - 1, 0)).is_loopback or not first.is_loopback:
-        raise Misuse(f"{options.devices} devices from {options.base} leave the loopback network")
+    try:
+        first = ipaddress.IPv4Address(options.base)
+        is_inside = first.is_loopback and (first + max(options.devices - 1, 0)).is_loopback
+    except ipaddress.AddressValueError:
+        is_inside = False
+    if not is_inside:
+        raise ConfigurationInvalid(
+            f"{options.devices} devices do not fit into 127.0.0.0/8 from {options.base} on",
+            next_action="Choose a lower address in 127.0.0.0/8 or fewer devices.",
+        )
     return ((str(first + number), OPC_UA_PORT) for number in range(options.devices))

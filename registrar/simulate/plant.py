@@ -13,7 +13,7 @@ from enum import StrEnum
 from random import Random
 
 from registrar.core.enrolment import State
-from registrar.errors import Misuse, Reason
+from registrar.errors import ConfigurationInvalid, Reason
 
 
 class Kind(StrEnum):
@@ -199,11 +199,14 @@ def plan(devices: int, seed: int = 1, impostors: int | None = None) -> Plan:
         impostors: None for one in twenty, at least one of each kind from 24 Devices on.
 
     Raises:
-        Misuse: there are more impostors than Devices, or a pair without its genuine half.
+        ConfigurationInvalid: there are more impostors than Devices, or a pair without its
+            genuine half.
     """
     chosen = impostors if impostors is not None else _usual_impostors(devices)
     if not 0 <= chosen <= devices:
-        raise Misuse(f"{chosen} impostors among {devices} devices")
+        raise ConfigurationInvalid(
+            f"{chosen} impostors do not fit among {devices} devices", next_action=_FEWER
+        )
     random = Random(seed)
     kinds: list[Kind] = [IMPOSTORS[number % len(IMPOSTORS)] for number in range(chosen)]
     kinds = [Kind.GENUINE] * (devices - chosen) + kinds
@@ -221,6 +224,9 @@ def plan(devices: int, seed: int = 1, impostors: int | None = None) -> Plan:
     ]
     lone = [CompositePlan(uri=d.composite) for d in planned if d.kind is Kind.COMPOSITE_PARTIAL]
     return Plan(seed=seed, devices=tuple(planned), composites=(*composites, *lone))
+
+
+_FEWER = "Ask for fewer impostors or more devices."
 
 
 def _usual_impostors(devices: int) -> int:
@@ -260,7 +266,10 @@ def _compose(seed: int, members: Sequence[int]) -> tuple[list[CompositePlan], di
 def _pair(random: Random, kinds: Sequence[Kind], candidates: Sequence[int]) -> dict[int, int]:
     doubles = [index for index, kind in enumerate(kinds) if kind is Kind.DUPLICATE_URI]
     if len(doubles) > len(candidates):
-        raise Misuse(f"{len(doubles)} doubles need as many genuine devices outside Composites")
+        raise ConfigurationInvalid(
+            f"{len(doubles)} doubles need as many genuine devices outside Composites",
+            next_action=_FEWER,
+        )
     originals = random.sample(list(candidates), len(doubles))
     pairs = dict(zip(doubles, originals, strict=True))
     return pairs | {original: double for double, original in pairs.items()}

@@ -14,7 +14,7 @@ import pytest
 from cryptography import x509
 
 from registrar.core.enrolment import State
-from registrar.errors import FileInvalid, Misuse, Unavailable
+from registrar.errors import ConfigurationInvalid, FileInvalid, Unavailable
 from registrar.simulate import (
     Finding,
     Fleet,
@@ -112,13 +112,20 @@ def test_another_file_is_no_truth(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("base", "ports"),
-    [("10.0.0.1", None), ("127.255.255.254", None), ("127.0.0.1", 65_535), ("127.0.0.1", -1)],
+    [
+        ("10.0.0.1", None),
+        ("plant", None),
+        ("127.255.255.254", None),
+        ("127.0.0.1", 65_535),
+        ("127.0.0.1", -1),
+    ],
 )
 async def test_devices_stay_on_this_machine(tmp_path: Path, base: str, ports: int | None) -> None:
     options = replace(_options(tmp_path, 5), base=base, ports=ports)
 
-    with pytest.raises(Misuse):
+    with pytest.raises(ConfigurationInvalid) as caught:
         Fleet(options)
+    assert caught.value.next_action.startswith("Choose ")
 
 
 async def test_an_address_in_use_is_said_and_nothing_keeps_listening(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from collections import Counter
 
 import pytest
 
-from registrar.errors import Misuse
+from registrar.errors import ConfigurationInvalid
 from registrar.simulate.plant import (
     EVERY_KIND_FROM,
     EXPECTED,
@@ -87,5 +87,5 @@ def test_every_kind_has_an_expected_end() -> None:
 
 @pytest.mark.parametrize("impostors", [-1, 11])
 def test_impossible_numbers_are_refused(impostors: int) -> None:
-    with pytest.raises(Misuse):
+    with pytest.raises(ConfigurationInvalid):
         plan(10, impostors=impostors)
