@@ -128,6 +128,18 @@ def test_an_issuer_that_the_ticket_adds_for_the_chain_is_no_anchor() -> None:
     )
 
 
+@pytest.mark.clause("R47")
+def test_a_certificate_that_only_says_who_issued_it_is_invalid() -> None:
+    """Names and key identifiers are right; the signature is somebody else's."""
+    ca = root()
+    device = idevid(ca, signing_key=ec_key())
+
+    assert refusal(candidate(device, ca)) == (
+        StatusCode.BadCertificateInvalid,
+        Reason.DEVICE_CERTIFICATE_INVALID,
+    )
+
+
 def test_the_list_of_device_identity_authorities_supplies_anchors_too() -> None:
     ca = root()
     device = idevid(ca)
@@ -163,6 +175,11 @@ def test_what_came_with_the_certificate_helps_to_build_and_trusts_nothing() -> N
     assert refusal(candidate(device), issuers=sent)[1] is Reason.DEVICE_CERTIFICATE_UNTRUSTED
     assert refusal(candidate(device), listing(root("x")), issuers=sent)[1] is (
         Reason.DEVICE_CERTIFICATE_UNTRUSTED
+    )
+    known = listing(issuers=[top])
+    assert refusal(candidate(device), known, issuers=[issuing.certificate]) == (
+        StatusCode.BadCertificateUntrusted,
+        Reason.DEVICE_CERTIFICATE_UNTRUSTED,
     )
 
 
@@ -214,6 +231,7 @@ def batched(
 # Time
 
 
+@pytest.mark.clause("R51")
 def test_an_expired_leaf_is_never_forgiven() -> None:
     ca = root()
     device = idevid(ca, not_after=NOW - _DAY)
@@ -355,6 +373,7 @@ def test_a_check_that_was_made_is_not_recorded_as_skipped() -> None:
     assert validate(candidate(idevid(ca), ca), listing(crls=[ca.crl()])).suppressed == ()
 
 
+@pytest.mark.clause("R49")
 def test_where_a_pointer_leads_somewhere_the_status_has_to_be_known() -> None:
     ca = root()
     chosen = candidate(idevid(ca, pointer=True), ca)

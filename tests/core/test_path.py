@@ -589,6 +589,7 @@ def test_without_a_crl_the_status_is_unknown() -> None:
     validate(leaf, trusting(ca, crls=[ca.crl(), issuing.crl()]), STRICT, sent=leaf.above)
 
 
+@pytest.mark.clause("R64")
 @pytest.mark.parametrize("kind", ["stale", "early", "forged", "foreign", "no crlSign"])
 def test_a_crl_that_cannot_be_relied_on_is_none(kind: str) -> None:
     ca = root(key_usage=usage("key_cert_sign")) if kind == "no crlSign" else root()

@@ -18,6 +18,7 @@ from registrar.core.strict_json import (
 from registrar.errors import DecodingError
 
 
+@pytest.mark.clause("R76")
 @pytest.mark.parametrize(
     "text",
     [
@@ -54,6 +55,7 @@ def test_what_is_json_is_read() -> None:
     assert decode_object(text) == json.loads(text)
 
 
+@pytest.mark.clause("R76")
 @pytest.mark.parametrize("depth", [MAX_DEPTH - 1, MAX_DEPTH, MAX_DEPTH + 1, 100_000])
 def test_the_depth_is_limited(depth: int) -> None:
     text = '{"a":' + "[" * (depth - 1) + "]" * (depth - 1) + "}"
@@ -71,6 +73,7 @@ def test_brackets_in_strings_and_side_by_side_have_no_depth() -> None:
     assert decode_object(text)["b"] == [[]] * 50
 
 
+@pytest.mark.clause("R76")
 @pytest.mark.parametrize(
     "length", [MAX_NUMBER_LENGTH - 1, MAX_NUMBER_LENGTH, MAX_NUMBER_LENGTH + 1]
 )
@@ -85,6 +88,7 @@ def test_the_length_of_numbers_is_limited(length: int, head: str) -> None:
         assert decode_object(text)
 
 
+@pytest.mark.clause("R76")
 def test_text_is_utf8_of_limited_length() -> None:
     assert decode_text("äb".encode(), 3) == "äb"
     assert decode_text("äb", 3) == "äb"

@@ -205,6 +205,17 @@ def test_a_root_that_signs_directly_is_no_issuing_ca_for_tickets_from_devices() 
     )
 
 
+@pytest.mark.clause("R60")
+def test_unless_the_owner_says_so_no_ca_vouches_for_a_ticket_from_a_device() -> None:
+    top = root("top")
+    issuing = top.issue("issuing", is_ca=True)
+    text = document(PAYLOAD, entry(PAYLOAD, issuing.issue("signer")))
+
+    assert refusal(text, authorities(issuing, cas=(top, issuing)), route=WITH) is (
+        Reason.TICKET_SIGNER_UNTRUSTED
+    )
+
+
 def test_a_ca_that_only_helps_to_build_trusts_nobody() -> None:
     trust = TicketAuthorities(trusting(issuers=[MAKER.root], crls=[MAKER.root.crl()]))
 
@@ -228,6 +239,7 @@ def test_issuers_come_from_x5c_and_from_the_list() -> None:
 
     assert verify(document(PAYLOAD, entry(PAYLOAD, short)), trust).uri == DEVICE_URI
     alone = authorities(top, cas=(top, issuing))
+    assert verify(document(PAYLOAD, entry(PAYLOAD, signer)), alone).uri == DEVICE_URI
     assert refusal(document(PAYLOAD, entry(PAYLOAD, short)), alone) is (
         Reason.TICKET_SIGNER_UNTRUSTED
     )
@@ -301,6 +313,7 @@ def test_suppressing_an_unknown_status_does_not_suppress_a_known_one() -> None:
     assert refusal(MAKER.ticket(PAYLOAD), trust, policy=policy) is Reason.TICKET_SIGNER_REVOKED
 
 
+@pytest.mark.clause("R62")
 @pytest.mark.parametrize(
     "more",
     [
@@ -316,12 +329,22 @@ def test_a_certificate_of_another_role_does_not_sign_tickets(more: dict[str, Any
     assert refusal(maker.ticket(PAYLOAD), maker.authorities) is Reason.TICKET_SIGNER_INVALID
 
 
+@pytest.mark.clause("R62")
 def test_an_issuer_that_is_no_ca_is_refused() -> None:
     top = root("top")
     signer = top.issue("no ca").issue("signer")
     text = document(PAYLOAD, entry(PAYLOAD, signer))
 
     assert refusal(text, authorities(top, cas=(top,))) is Reason.TICKET_SIGNER_INVALID
+
+
+@pytest.mark.clause("R62")
+def test_a_signer_below_a_ca_with_a_short_key_is_refused() -> None:
+    top = root("top")
+    weak = top.issue("weak", is_ca=True, key=rsa_key(1024))
+    text = document(PAYLOAD, entry(PAYLOAD, weak.issue("signer")))
+
+    assert refusal(text, authorities(top, cas=(top, weak))) is Reason.TICKET_SIGNER_INVALID
 
 
 # Several signatures

@@ -38,7 +38,7 @@ from registrar.simulate.plant import (
     TicketRoute,
     Validation,
 )
-from registrar.simulate.production import Factory
+from registrar.simulate.production import Factory, Product
 from registrar.simulate.shipment import write_shipment
 from registrar.store import audit, issuances
 from registrar.store.issuances import Issuance
@@ -57,6 +57,8 @@ LIMITS = EngineLimits(
 )
 LOOPBACK = networks(["127.0.0.0/8"])
 SETTLE_S = 0.3
+DCA_LIFETIME = timedelta(days=1825)
+BACKDATE = timedelta(hours=24)
 
 
 def device(
@@ -162,10 +164,12 @@ class Backdrop:
         misbehaviours: Mapping[int, Misbehaviour] | None = None,
         settings: PushSettings | None = None,
         start: bool = True,
+        alter: Callable[[Product], Product] = lambda product: product,
     ) -> AsyncIterator[Stage]:
         """Make devices by ``plans`` and a site that received what belongs to them."""
         plan = Plan(seed=1, devices=plans, composites=tuple(composites))
-        products, shipment = Factory(plan, self.keys, now()).make()
+        made, shipment = Factory(plan, self.keys, now()).make()
+        products = [alter(product) for product in made]
         model = load_model()
         surroundings = Surroundings(
             keys=self.keys,
@@ -222,8 +226,8 @@ def push_driver(site: Site, store: Store, settings: PushSettings) -> PushDriver:
             applications=authorities.applications,
             dca=authorities.dca,
             application_lifetime=timedelta(days=730),
-            dca_lifetime=timedelta(days=1825),
-            backdate=timedelta(hours=24),
+            dca_lifetime=DCA_LIFETIME,
+            backdate=BACKDATE,
             organization="Test",
         ),
         chains=lambda: site_chains(site),
