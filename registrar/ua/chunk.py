@@ -103,10 +103,12 @@ class MessageAssembler:
     ``max_partial_messages`` unfinished ones, and by ``max_message_size`` for all of them.
     """
 
-    __slots__ = ("_limits", "_parts", "_size", "_sizes")
+    __slots__ = ("_limits", "_parts", "_size", "_sizes", "max_message_size")
 
     def __init__(self, limits: ChannelLimits) -> None:
         self._limits = limits
+        self.max_message_size = limits.max_message_size
+        """Bytes; may be changed between chunks."""
         self._parts: dict[int, list[bytes]] = {}
         self._sizes: dict[int, int] = {}
         self._size = 0
@@ -125,8 +127,8 @@ class MessageAssembler:
         limits = self._limits
         parts = self._parts.get(request_id)
         if parts is None:
-            if len(body) > limits.max_message_size:
-                raise self._too_large(f"{len(body)} bytes", limits.max_message_size)
+            if len(body) > self.max_message_size:
+                raise self._too_large(f"{len(body)} bytes", self.max_message_size)
             if final:
                 return body
             if len(self._parts) >= limits.max_partial_messages:
@@ -150,8 +152,8 @@ class MessageAssembler:
         if chunks > limits.max_chunk_count:
             raise self._too_large(f"{chunks} chunks or more", limits.max_chunk_count)
         size = self._size + len(body)
-        if size > limits.max_message_size:
-            raise self._too_large(f"{size} bytes", limits.max_message_size)
+        if size > self.max_message_size:
+            raise self._too_large(f"{size} bytes", self.max_message_size)
         parts.append(body)
         self._size = size
         self._sizes[request_id] += len(body)

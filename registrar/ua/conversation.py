@@ -174,6 +174,15 @@ class Conversation:
             raise ProtocolViolation("too many bytes before an OPN was answered")
         return events
 
+    @property
+    def unfinished_size(self) -> int:
+        """Bytes that are kept of chunks and messages which are not complete."""
+        return self._reader.buffered + self._assembler.size
+
+    def bound_messages(self, size: int) -> None:
+        """Take messages of at most ``size`` bytes from now on, and never more than the limits."""
+        self._assembler.max_message_size = min(size, self.limits.max_message_size)
+
     def enter(self, state: ChannelState) -> None:
         """Go to ``state``; from now on only its message types are taken."""
         self.state = state

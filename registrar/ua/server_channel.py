@@ -150,6 +150,15 @@ class ServerChannel:
         """
         return self._conversation.receive(data, now)
 
+    @property
+    def unfinished_size(self) -> int:
+        """Bytes that are kept of chunks and messages which are not complete."""
+        return self._conversation.unfinished_size
+
+    def bound_messages(self, size: int) -> None:
+        """Take messages of at most ``size`` bytes from now on, and never more than the limits."""
+        self._conversation.bound_messages(size)
+
     def acknowledge(self) -> bytes:
         """Return the ACK that answers HEL."""
         conversation = self._conversation

@@ -44,6 +44,13 @@ class Host(Protocol):
             Unavailable: there are too many.
         """
 
+    def charge(self, size: int) -> None:
+        """Count ``size`` more bytes of what is not complete; below 0 that they are gone.
+
+        Raises:
+            Unavailable: all peers together keep too many.
+        """
+
     def left(self, connection: ServerConnection) -> None:
         """Count the connection no more."""
 

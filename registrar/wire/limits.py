@@ -32,6 +32,8 @@ SERVER_MAXIMA: Mapping[str, float] = MappingProxyType(
         "min_session_timeout_s": 3_600,
         "max_session_timeout_s": 86_400,
         "client_nonces": 100_000,
+        "early_message_size": 16 * 1024 * 1024,
+        "unfinished_size": 4 * 1024 * 1024 * 1024,
         "write_buffer_size": 16 * 1024 * 1024,
         "log_lines_per_minute": 1_000,
     }
@@ -46,6 +48,7 @@ CLIENT_MAXIMA: Mapping[str, float] = MappingProxyType(
         "total_size": 16 * 1024 * 1024 * 1024,
         "total_requests": 100_000_000,
         "browse_rounds": 10_000,
+        "references": 1_000_000,
         "close_s": 30,
     }
 )
@@ -63,8 +66,14 @@ def _check(limits: Any, maxima: Mapping[str, float]) -> None:
 class ServerLimits:
     """What a Listener spends on its peers."""
 
-    channel: ChannelLimits = field(default_factory=ChannelLimits)
-    decoder: DecoderLimits = field(default_factory=DecoderLimits)
+    channel: ChannelLimits = field(
+        default_factory=lambda: ChannelLimits(max_message_size=4 * 1024 * 1024)
+    )
+    decoder: DecoderLimits = field(default_factory=lambda: DecoderLimits(max_elements=20_000))
+    early_message_size: int = 64 * 1024
+    """Bytes of a message on a channel without an activated Session."""
+    unfinished_size: int = 64 * 1024 * 1024
+    """Bytes of chunks and messages not yet complete that are kept, of all peers together."""
     hello_s: float = 5.0
     """From accept to a complete HEL."""
     open_s: float = 10.0
@@ -103,22 +112,30 @@ class ServerLimits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClientLimits:
-    """What a Client spends on one connection to one peer."""
+    """What a Client spends on one connection to one peer.
 
-    channel: ChannelLimits = field(default_factory=ChannelLimits)
-    decoder: DecoderLimits = field(default_factory=DecoderLimits)
+    A message within these limits is decoded in some 0.1 s, during which the event loop serves no
+    other device.
+    """
+
+    channel: ChannelLimits = field(
+        default_factory=lambda: ChannelLimits(max_message_size=4 * 1024 * 1024)
+    )
+    decoder: DecoderLimits = field(default_factory=lambda: DecoderLimits(max_elements=10_000))
     connect_s: float = 10.0
     """For TCP, HEL and OPN together."""
     request_s: float = 10.0
     """From a request to its response."""
     total_s: float = 3_600.0
     """Life of the connection."""
-    total_size: int = 256 * 1024 * 1024
+    total_size: int = 64 * 1024 * 1024
     """Bytes the peer may send on this connection."""
     total_requests: int = 100_000
     """Requests sent on this connection."""
     browse_rounds: int = 100
     """BrowseNext calls that one ``browse`` follows."""
+    references: int = 10_000
+    """References that one ``browse`` collects."""
     close_s: float = 1.0
     """For the answer to CloseSession and the end of TCP."""
     token_lifetime_s: float = 3_600.0

@@ -49,6 +49,8 @@ class Listener:
         self._server: asyncio.Server | None = None
         self._connections: dict[ServerConnection, None] = {}
         self._addresses: Counter[str] = Counter()
+        self.unfinished_size = 0
+        """Bytes of chunks and messages not yet complete that are kept, of all peers."""
         self._tasks: set[asyncio.Future[None]] = set()
         self._channel_id = int.from_bytes(os.urandom(3), "big")
         self._timer: asyncio.TimerHandle | None = None
@@ -141,6 +143,20 @@ class Listener:
                 f"{own} connections of one address, {len(self._connections) - 1} in all",
                 reason=Reason.BUSY,
                 status=StatusCode.BadTcpServerTooBusy,
+            )
+
+    def charge(self, size: int) -> None:
+        """Count ``size`` more bytes of what is not complete; below 0 that they are gone.
+
+        Raises:
+            Unavailable: all peers together keep too many.
+        """
+        self.unfinished_size += size
+        if size > 0 and self.unfinished_size > self.limits.unfinished_size:
+            raise Unavailable(
+                f"{self.unfinished_size} bytes of unfinished messages, of all peers",
+                reason=Reason.BUSY,
+                status=StatusCode.BadTcpNotEnoughResources,
             )
 
     def left(self, connection: ServerConnection) -> None:

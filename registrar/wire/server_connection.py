@@ -64,6 +64,7 @@ class ServerConnection(asyncio.Protocol):
             identity_of=host.application.identity,
             limits=host.limits.channel,
         )
+        self._channel.bound_messages(self._limits.early_message_size)
         self._transport: asyncio.Transport | None = None
         self._events: deque[Event] = deque()
         self._drain_handle: asyncio.Handle | None = None
@@ -72,6 +73,7 @@ class ServerConnection(asyncio.Protocol):
         self._is_stuck = False
         self._is_doomed = False
         self._tokens = 0
+        self._charged = 0
         self._stage = StageTimer(self._loop, self._refuse)
         self._write_timer: asyncio.TimerHandle | None = None
         self.address = ""
@@ -106,6 +108,7 @@ class ServerConnection(asyncio.Protocol):
         for timer in (self._write_timer, self._drain_handle):
             if timer is not None:
                 timer.cancel()
+        self._charge(0)
         self._host.sessions.detach(self)
         self._host.left(self)
 
@@ -115,6 +118,7 @@ class ServerConnection(asyncio.Protocol):
             return
         try:
             self._events += self._channel.receive(data, self._loop.time())
+            self._charge(self._channel.unfinished_size)
         except RegistrarError as error:
             self._refuse(error)
             return
@@ -151,8 +155,10 @@ class ServerConnection(asyncio.Protocol):
             return
         if self._host.sessions.serves(self):
             self._stage.leave()
+            self._channel.bound_messages(self._limits.channel.max_message_size)
         else:
             self._stage.enter("an activated Session", self._limits.session_s)
+            self._channel.bound_messages(self._limits.early_message_size)
         self._host.watch_sessions()
 
     # The Listener calls this
@@ -168,6 +174,12 @@ class ServerConnection(asyncio.Protocol):
             transport.abort()
         elif not self._running:
             self._loop.call_soon(self._close)
+
+    def _charge(self, size: int) -> None:
+        """Charge the Listener for ``size`` bytes in place of what was charged before."""
+        more, self._charged = size - self._charged, size
+        if more:
+            self._host.charge(more)
 
     def _drop_slow(self) -> None:
         self._host.refused(self.address, TimedOut("the peer does not read what we write"))

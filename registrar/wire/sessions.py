@@ -136,7 +136,8 @@ class SessionTable:
     ) -> SessionState:
         """Add a Session that is not yet activated; see ``make_room``."""
         limits = self._limits
-        timeout_s = min(max(asked_s, limits.min_session_timeout_s), limits.max_session_timeout_s)
+        # In this order NaN, which is neither more nor less than anything, becomes the minimum.
+        timeout_s = min(max(limits.min_session_timeout_s, asked_s), limits.max_session_timeout_s)
         state = SessionState(
             session=session,
             token=self._random(TOKEN_SIZE),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 
 import pytest
@@ -280,6 +281,20 @@ async def test_a_session_ends_when_its_time_is_over(
     assert created.RevisedSessionTimeout == plant.listener.limits.min_session_timeout_s * 1000
     assert error.status is StatusCode.BadSessionIdInvalid
     assert [session.id for session in plant.closed] == [created.SessionId]
+
+
+@pytest.mark.clause("T25")
+@pytest.mark.parametrize(
+    ("asked_s", "granted_s"),
+    [(math.nan, 1.0), (-math.inf, 1.0), (math.inf, 3_600.0), (0.999, 1.0), (1.001, 1.001)],
+)
+async def test_no_session_lives_for_ever(
+    plant: Plant, client_identity: ApplicationIdentity, asked_s: float, granted_s: float
+) -> None:
+    async with RawClient(plant, client_identity) as client:
+        created = await client.create(timeout_s=asked_s)
+
+    assert created.RevisedSessionTimeout == granted_s * 1000
 
 
 async def test_a_closed_session_is_gone(plant: Plant, client_identity: ApplicationIdentity) -> None:
