@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -18,6 +19,7 @@ from registrar.core.trust import TrustListName
 from registrar.enrolment.journal import open_journal
 from registrar.errors import RegistrarError, ServiceFailed
 from registrar.server import Account, ListenSettings, RegistrarServer, hash_password
+from registrar.server.accounts import FREE_FAILURES, is_password
 from registrar.server.nodes import ONBOARDING
 from registrar.status import StatusCode
 from registrar.store import audit, enrolments, inbox, software, trust
@@ -235,6 +237,35 @@ async def test_a_person_reports_by_password(
                 async with session(server, identity, own=own, user=user):
                     pass
             assert caught.value.status is StatusCode.BadUserAccessDenied
+
+
+@pytest.mark.clause("T16: threat-model 4")
+async def test_guesses_that_come_together_wait_for_each_other(
+    backdrop: Backdrop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compared: list[str] = []
+
+    def compare(password: str, password_hash: str) -> bool:
+        compared.append(password)
+        return is_password(password, password_hash)
+
+    monkeypatch.setattr("registrar.server.application.is_password", compare)
+    settings = ListenSettings(accounts={"ada": ACCOUNT})
+    async with listening(backdrop, tmp_path, settings) as (stage, server):
+        identity = manager_of(stage, tmp_path, is_administrator=False)
+        own = stage.site.identity()
+
+        async def guess(number: int) -> StatusCode:
+            user = UserNameUser("ada", f"guess {number}")
+            with pytest.raises(RegistrarError) as caught:
+                async with session(server, identity, own=own, user=user):
+                    pass
+            return caught.value.status
+
+        statuses = await asyncio.gather(*map(guess, range(2 * FREE_FAILURES)))
+
+    assert len(compared) == FREE_FAILURES
+    assert set(statuses) == {StatusCode.BadUserAccessDenied}
 
 
 @pytest.mark.clause("R7")
