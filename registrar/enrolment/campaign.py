@@ -16,6 +16,9 @@ from registrar.errors import Reason, RegistrarError, Rejected, TimedOut, Unavail
 
 _log = logging.getLogger(__name__)
 
+MAX_DETAIL = 1_000
+"""Characters that are kept of why a device failed; part of it comes from the device."""
+
 CONFLICTS = frozenset({Reason.PRODUCT_INSTANCE_URI_CONFLICT, Reason.ALREADY_OWNED})
 """Reasons that say another device or another Registrar was first."""
 
@@ -136,10 +139,12 @@ class Campaign:
             again_s, outcome = await self._work(enrolment)
         except RegistrarError as error:
             _log.warning("%s: %s", enrolment.url, error)
-            outcome = self._left(number, error.reason, str(error))
+            outcome = self._left(number, error.reason, _detail(error))
         except Exception as error:
             _log.exception("%s: the run ended unexpectedly", enrolment.url)
-            outcome = self._left(number, Reason.INTERNAL, f"{type(error).__name__}: {error}")
+            outcome = self._left(
+                number, Reason.INTERNAL, f"{type(error).__name__}: {error}"[:MAX_DETAIL]
+            )
         finally:
             self._queue.done(subnet)
         if outcome is not None:
@@ -211,7 +216,7 @@ class Campaign:
             return None, backoff_s(attempts.failures, self._limits, self._random())
         if failure.reason in OURS:
             raise failure
-        return Step(event=Event.LOST, reason=failure.reason, detail=str(failure)), None
+        return Step(event=Event.LOST, reason=failure.reason, detail=_detail(failure)), None
 
     async def _advance(self, enrolment: Enrolment, lease: Lease, step: Step) -> Enrolment:
         try:
@@ -274,4 +279,8 @@ class Campaign:
 
 def _step_of(error: Rejected) -> Step:
     event = Event.CONFLICTED if error.reason in CONFLICTS else Event.REFUSED
-    return Step(event=event, reason=error.reason, detail=str(error))
+    return Step(event=event, reason=error.reason, detail=_detail(error))
+
+
+def _detail(error: RegistrarError) -> str:
+    return str(error)[:MAX_DETAIL]

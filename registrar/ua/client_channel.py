@@ -319,11 +319,11 @@ class ClientChannel:
         if content.request_id != self._open_request_id:
             raise ProtocolViolation(f"an OPN for request {content.request_id}")
         response = decode_message(content.body)
+        if not isinstance(response, ua.OpenSecureChannelResponse | ua.ServiceFault):
+            raise ProtocolViolation(f"an OPN that holds a {type(response).__name__}")
         result = response.ResponseHeader.ServiceResult.value
         if isinstance(response, ua.ServiceFault) or is_bad(result):
             raise ServiceFailed("OpenSecureChannel failed", status=status_of(result))
-        if not isinstance(response, ua.OpenSecureChannelResponse):
-            raise ProtocolViolation(f"an OPN that holds a {type(response).__name__}")
         return self._use(received.header, response.Parameters)
 
     def _use(self, header: OpenHeader, result: ua.OpenSecureChannelResult) -> ChannelOpened:

@@ -297,7 +297,7 @@ class Client:
 
         Raises:
             ServiceFailed: one of the nodes cannot be browsed.
-            ProtocolViolation: the end did not come within ``browse_rounds``.
+            ProtocolViolation: the end did not come within ``browse_rounds`` or ``references``.
         """
         request = ua.BrowseRequest()
         request.Parameters.NodesToBrowse = list(descriptions)
@@ -306,6 +306,7 @@ class Client:
         found: list[list[ua.ReferenceDescription]] = [[] for _ in descriptions]
         waiting = collect_references(results, found, range(len(found)))
         for _ in range(self._limits.browse_rounds):
+            self._count(found)
             if not waiting:
                 return found
             more = ua.BrowseNextRequest()
@@ -315,6 +316,13 @@ class Client:
             results = as_many(waiting, answer.Parameters.Results)
             waiting = collect_references(results, found, tuple(waiting))
         raise ProtocolViolation(f"no end of Browse in {self._limits.browse_rounds} rounds")
+
+    def _count(self, found: Sequence[Sequence[object]]) -> None:
+        count = sum(map(len, found))
+        if count > self._limits.references:
+            raise ProtocolViolation(
+                f"{count} references, at most {self._limits.references} are collected"
+            )
 
     async def translate(self, paths: Sequence[ua.BrowsePath]) -> list[ua.BrowsePathResult]:
         """Return where each path ends, in order."""

@@ -204,6 +204,8 @@ class ClientConnection(asyncio.Protocol):
     def _receive(self, data: bytes) -> None:
         try:
             for event in self._channel.receive(data, self._loop.time()):
+                if self._error is not None:  # the event before ended the connection
+                    return
                 HANDLERS[type(event)](self, event)
         except RegistrarError as error:
             self.fail(error)

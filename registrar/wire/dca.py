@@ -176,7 +176,8 @@ class Dca:
             if isinstance(error, ua.TransactionErrorType):
                 text = (error.Message.Text or "")[:80] if error.Message else ""
                 code = error.Error.value if error.Error else 0
-                said.append(f"{error.TargetId.to_string()}: {name_of(code)} {text}".rstrip())
+                target = error.TargetId.to_string()[:80]
+                said.append(f"{target}: {name_of(code)} {text}".rstrip())
         return "; ".join(said)
 
     # --- the SecurityAdmin Role

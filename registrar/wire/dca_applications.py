@@ -24,6 +24,12 @@ from registrar.wire.dca_reading import browse_objects, read_values
 from registrar.wire.operations import browse_path, find, local
 
 MAX_APPLICATIONS = 64
+MAX_URI = 1_024
+"""Characters of an ApplicationUri."""
+MAX_NAME = 256
+"""Characters of a BrowseName that are kept."""
+MAX_IDENTIFIER = 4_096
+"""Characters or bytes in a NodeId (OPC 10000-3 §8.2.4)."""
 
 
 async def find_applications(client: Client) -> list[ConfigurationObject]:
@@ -47,8 +53,11 @@ async def find_applications(client: Client) -> list[ConfigurationObject]:
     for number in numbers:
         node, name = found[number]
         uri = uris[number]
-        if not isinstance(uri, str) or not uri:
-            raise ProtocolViolation(f"application {name[:80]!r} has no ApplicationUri")
+        if not isinstance(uri, str) or not _can_be_certified(uri):
+            raise ProtocolViolation(
+                f"application {name[:80]!r} has no ApplicationUri of 1 to {MAX_URI} characters "
+                "that a certificate can hold"
+            )
         objects.setdefault(
             uri,
             ConfigurationObject(
@@ -71,10 +80,23 @@ async def _application_nodes(client: Client) -> list[tuple[ua.NodeId, str]]:
     for references in answers:
         for reference in references:
             if local(reference.TypeDefinition) == nodes.APPLICATION_CONFIGURATION_TYPE:
-                found.setdefault(local(reference.NodeId), reference.BrowseName.Name or "")
+                name = reference.BrowseName.Name or ""
+                found.setdefault(_checked(local(reference.NodeId)), name[:MAX_NAME])
     if len(found) > MAX_APPLICATIONS:
         raise ProtocolViolation(f"{len(found)} applications exceed the limit of {MAX_APPLICATIONS}")
     return list(found.items())
+
+
+def _can_be_certified(uri: str) -> bool:
+    """Tell whether ``uri`` is printable ASCII, all that a URI in a certificate may be."""
+    return 0 < len(uri) <= MAX_URI and uri.isascii() and uri.isprintable()
+
+
+def _checked(node: ua.NodeId) -> ua.NodeId:
+    identifier = node.Identifier
+    if isinstance(identifier, str | bytes) and len(identifier) > MAX_IDENTIFIER:
+        raise ProtocolViolation(f"a NodeId with an identifier of {len(identifier)} characters")
+    return node
 
 
 async def _uris_and_groups(
@@ -85,7 +107,7 @@ async def _uris_and_groups(
     answers = iter(await browse_objects(client, known))
     members = [
         [
-            (local(reference.NodeId), reference.BrowseName.Name)
+            (_checked(local(reference.NodeId)), reference.BrowseName.Name)
             for reference in (next(answers)[:MAX_GROUPS] if folder is not None else [])
         ]
         for folder in folders

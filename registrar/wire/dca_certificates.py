@@ -111,4 +111,8 @@ def _certificates(outputs: list[object]) -> dict[ua.NodeId, bytes]:
         raise ProtocolViolation(
             f"GetCertificates answered {len(types)} types and {len(certificates)} certificates"
         )
-    return {local(kind): certificate for kind, certificate in zip(types, certificates, strict=True)}
+    pairs = list(zip(types, certificates, strict=True))
+    for kind, certificate in pairs:
+        if not isinstance(kind, ua.NodeId) or not isinstance(certificate, bytes | None):
+            raise ProtocolViolation("GetCertificates answered other things than certificates")
+    return {local(kind): certificate or b"" for kind, certificate in pairs}

@@ -27,7 +27,9 @@ from registrar.status import StatusCode
 from registrar.ua.application_identity import ApplicationIdentity
 from registrar.ua.codec import decode_message, encode_message
 from registrar.ua.events import HelloReceived, MessageReceived, OpenReceived
-from registrar.ua.limits import ChannelLimits
+from registrar.ua.limits import ChannelLimits, DecoderLimits
+from registrar.ua.open_chunk import OpenContent, seal_plain
+from registrar.ua.security_policy import NONE
 from registrar.ua.server_channel import ServerChannel
 from registrar.wire import Client, ClientLimits, ServerLimits
 from registrar.wire.builtin import status_code
@@ -43,9 +45,10 @@ QUICK = ClientLimits(connect_s=0.05, request_s=0.05, close_s=0.05)
 class Liar(asyncio.Protocol):
     """An unsecured Server that answers each request as a test wants."""
 
-    def __init__(self, answer: Answer) -> None:
+    def __init__(self, answer: Answer, opened_by: Any = None) -> None:
         self.channel = ServerChannel(channel_id=7, identity_of=lambda _: None)
         self._answer = answer
+        self._opened_by = opened_by
         self._transport: asyncio.WriteTransport | None = None
         self.lost: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
@@ -69,6 +72,14 @@ class Liar(asyncio.Protocol):
     def _reply(self, event: object, now: float) -> bytes:
         if isinstance(event, HelloReceived):
             return self.channel.acknowledge()
+        if isinstance(event, OpenReceived) and self._opened_by is not None:
+            return seal_plain(
+                NONE,
+                channel_id=7,
+                content=OpenContent(
+                    sequence_number=1, request_id=1, body=encode_message(self._opened_by)
+                ),
+            )
         if isinstance(event, OpenReceived):
             return self.channel.accept_open(
                 self.channel.process_open(event),
@@ -90,12 +101,17 @@ class Liar(asyncio.Protocol):
 
 
 @asynccontextmanager
-async def lying(answer: Answer) -> AsyncIterator[str]:
-    """Let a Liar listen; the value is its URL."""
+async def lying(answer: Answer, opened_by: Any = None) -> AsyncIterator[str]:
+    """Let a Liar listen; the value is its URL.
+
+    Args:
+        answer: to each request.
+        opened_by: what its OPN holds in place of the response.
+    """
     liars: list[Liar] = []
 
     def make() -> Liar:
-        liars.append(Liar(answer))
+        liars.append(Liar(answer, opened_by))
         return liars[-1]
 
     server = await asyncio.get_running_loop().create_server(make, "127.0.0.1", 0)
@@ -263,6 +279,66 @@ async def test_a_request_is_no_answer() -> None:
     assert isinstance(await ask(request_back), ProtocolViolation)
 
 
+@pytest.mark.clause("F9")
+async def test_F9_an_open_that_holds_a_request() -> None:
+    async with lying(lambda *_: b"", opened_by=ua.GetEndpointsRequest()) as url:
+        error = await refusal_of(Client.connect(url))
+
+    assert isinstance(error, ProtocolViolation)
+
+
+async def test_what_follows_the_end_of_a_connection_is_dropped(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Two requests wait; the first answer ends the connection, the second came along with it."""
+    numbers: list[int] = []
+
+    def both_at_once(liar: Liar, number: int, request: Any) -> bytes:
+        numbers.append(number)
+        if len(numbers) < 2:
+            return b""
+        now = asyncio.get_running_loop().time()
+        return b"".join(liar.channel.send(each, b"nonsense", now) for each in numbers)
+
+    async with lying(both_at_once) as url, await Client.connect(url) as client:
+        errors = await asyncio.gather(
+            client.get_endpoints(), client.find_servers(), return_exceptions=True
+        )
+
+    assert [type(error) for error in errors] == [DecodingError, DecodingError]
+    assert caplog.records == []
+
+
+@pytest.mark.clause("F18")
+@pytest.mark.parametrize(("count", "is_taken"), [(9, True), (10, True), (11, False)])
+async def test_F18_the_elements_of_an_answer_are_counted(count: int, is_taken: bool) -> None:
+    def many(liar: Liar, number: int, request: Any) -> bytes:
+        endpoints = [ua.EndpointDescription() for _ in range(count)]
+        response = ua.GetEndpointsResponse(Endpoints=endpoints)
+        return liar.say(number, response, handle_of(request))
+
+    limits = ClientLimits(decoder=DecoderLimits(max_elements=10))
+    async with lying(many) as url, await Client.connect(url, limits=limits) as client:
+        if is_taken:
+            assert len(await client.get_endpoints()) == count
+        else:
+            assert isinstance(await refusal_of(client.get_endpoints()), DecodingError)
+
+
+@pytest.mark.clause("F18")
+async def test_F18_an_answer_stops_the_loop_for_moments_only() -> None:
+    """What the limits allow is little; fifty thousand endpoints are not even looked at."""
+    assert ClientLimits().decoder.max_elements <= 10_000
+    assert ClientLimits().references <= 10_000
+
+    def many(liar: Liar, number: int, request: Any) -> bytes:
+        endpoints = [ua.EndpointDescription()] * 50_000
+        response = ua.GetEndpointsResponse(Endpoints=endpoints)
+        return liar.say(number, response, handle_of(request))
+
+    assert isinstance(await ask(many), DecodingError)
+
+
 @pytest.mark.clause("F18")
 async def test_F18_an_answer_that_does_not_decode() -> None:
     def nonsense(liar: Liar, number: int, request: Any) -> bytes:
@@ -363,6 +439,9 @@ async def test_browse_comes_to_an_end(plant: Plant, client_identity: Application
     enough = ClientLimits(browse_rounds=len(everything))
     async with await open_session(plant, client_identity, limits=enough) as client:
         (found,) = await client.browse([description])
+    some = ClientLimits(references=len(everything) - 1)
+    async with await open_session(plant, client_identity, limits=some) as client:
+        assert isinstance(await refusal_of(client.browse([description])), ProtocolViolation)
     few = ClientLimits(browse_rounds=len(everything) - 2)
     async with await open_session(plant, client_identity, limits=few) as client:
         error = await refusal_of(client.browse([description]))
