@@ -202,6 +202,7 @@ def _push_settings(settings: Settings) -> PushSettings:
         designated_networks=networks(settings.networks.designated),
         policies=_policies(settings),
         organization=settings.registrar.organization,
+        reserved_uris=frozenset(settings.listener.software_update_admins),
     )
 
 

@@ -17,6 +17,7 @@ from registrar.onboarding.endpoints import Way
 from registrar.onboarding.installation import Installation, Target
 from registrar.onboarding.issuing import Issuing, Kind
 from registrar.onboarding.link import Link
+from registrar.onboarding.names import taken
 from registrar.onboarding.provisioning import Provisioning
 from registrar.onboarding.refusals import Act, doing
 from registrar.store import applications
@@ -43,6 +44,7 @@ class Configuring:
         lease: of the enrolment.
         chains: the site's CAs with their newest CRLs.
         cause: who writes, and when.
+        reserved_uris: ApplicationUris the configuration gives to others.
     """
 
     def __init__(
@@ -56,6 +58,7 @@ class Configuring:
         lease: Lease,
         chains: Callable[[], SiteChains],
         cause: Callable[[], Cause],
+        reserved_uris: frozenset[str] = frozenset(),
     ) -> None:
         self._url = url
         self._link = link
@@ -65,6 +68,7 @@ class Configuring:
         self._lease = lease
         self._chains = chains
         self._cause = cause
+        self._reserved_uris = reserved_uris
 
     async def configure(self, enrolment: Enrolment, way: Way) -> None:
         """Give every application its certificate and TrustList, and read them back.
@@ -101,6 +105,19 @@ class Configuring:
             raise Rejected(
                 f"{self._url}: {Act.FIND_APPLICATIONS}: {one.application_uri[:80]} {problem}",
                 reason=Reason.PROTOCOL_VIOLATION,
+                subject=self._url,
+            )
+        others = taken(
+            self._store.reader,
+            [one.application_uri for one in found],
+            enrolment_id=enrolment.id,
+            reserved=self._reserved_uris,
+        )
+        for uri, owner in others.items():
+            raise Rejected(
+                f"{self._url}: {Act.FIND_APPLICATIONS}: the ApplicationUri {uri[:80]} means "
+                f"{owner}",
+                reason=Reason.PRODUCT_INSTANCE_URI_CONFLICT,
                 subject=self._url,
             )
 

@@ -382,6 +382,7 @@ class PushVisit:
             lease=self._lease,
             chains=driver.chains,
             cause=driver.cause,
+            reserved_uris=driver.settings.reserved_uris | {driver.application_uri},
         )
 
 

@@ -55,6 +55,8 @@ class PushSettings:
     """Channels tried with one certificate before its key counts as not proven."""
     organization: str = ""
     """Goes into the subject names that are asked for."""
+    reserved_uris: frozenset[str] = frozenset()
+    """ApplicationUris that no device may claim for its applications, beside the Registrar's."""
 
     def __post_init__(self) -> None:
         if (

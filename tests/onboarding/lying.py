@@ -1,0 +1,41 @@
+"""Devices whose answers are changed on their way out, behind channels that are all right."""
+
+from __future__ import annotations
+
+import copy
+import inspect
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+from registrar.simulate.device import Device
+from registrar.wire.context import Context
+from registrar.wire.services import serve
+
+Lie = Callable[[Any], Any]
+"""Returns what is answered in place of a response, which it may change."""
+
+
+@contextmanager
+def lying(lies: Mapping[Device, Lie]) -> Iterator[None]:
+    """Let each of these devices pass its responses through its lie."""
+    by_application = {id(device): lie for device, lie in lies.items()}
+
+    def answer(context: Context, request: Any) -> Any:
+        response = serve(context, request)
+        lie = by_application.get(id(context.application))
+        if lie is None:
+            return response
+        if inspect.isawaitable(response):
+            return _later(response, lie)
+        return lie(copy.deepcopy(response))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("registrar.wire.server_connection.serve", answer)
+        yield
+
+
+async def _later(response: Awaitable[Any], lie: Lie) -> Any:
+    return lie(copy.deepcopy(await response))
