@@ -12,6 +12,7 @@ made. Source: OPC 10000-12 §7.7.3, §7.7.4, §7.10.2; OPC 10000-21 §7.3.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from asyncua import ua
@@ -250,11 +251,11 @@ class Installation:
 
     async def _given_up(self, dca: Dca, error: Rejected) -> Rejected:
         """Leave the device as it was, and add what it says about the failure."""
-        try:
+        said = ""
+        with suppress(RegistrarError):
             said = await dca.diagnostics()
+        with suppress(RegistrarError):
             await dca.cancel_changes()
-        except RegistrarError:
-            said = ""
         if not said:
             return error
         return Rejected(

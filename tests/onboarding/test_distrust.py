@@ -22,12 +22,17 @@ from registrar.status import StatusCode
 from registrar.store import trust
 from registrar.store.transaction import Cause
 from registrar.ua.application_identity import ApplicationIdentity
+from registrar.wire.dca import Dca
 from tests.core.building import Issued, root, rsa_key
 from tests.onboarding.stage import Backdrop, Stage, device, now, push_driver, push_settings
 
 
 def refuse_certificates(*_: object, **__: object) -> None:
     raise ServiceFailed("no", status=StatusCode.BadCertificateInvalid)
+
+
+async def fail(*_: object) -> str:
+    raise ServiceFailed("no", status=StatusCode.BadServiceUnsupported)
 
 
 class Chosen:
@@ -182,9 +187,13 @@ async def test_a_certificate_that_stands_in_no_slot_is_found_out(
 
 
 @pytest.mark.clause("R136")
+@pytest.mark.parametrize("says_why", [True, False])
 async def test_a_refused_certificate_ends_the_transaction_and_is_revoked(
-    backdrop: Backdrop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    backdrop: Backdrop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, says_why: bool
 ) -> None:
+    if not says_why:
+        monkeypatch.setattr(Dca, "diagnostics", fail)
+
     async with backdrop.stage(tmp_path, device()) as stage:
         (one,) = stage.devices
         cancel = one.configuration.cancel_changes
