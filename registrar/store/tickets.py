@@ -109,6 +109,12 @@ def _note(tx: Transaction, ticket: ValidTicket, event: str, cause: Cause) -> Non
     detail = f"{ticket.uri} by {ticket.signer} ({ticket.signer_subject}), {ticket.route}"
     entry = replace(cause, detail=f"{cause.detail}; {detail}" if cause.detail else detail)
     audit.append(tx, audit.Kind.TICKET, ticket.payload_digest, event, cause=entry)
+    for outcome in ticket.outcomes:
+        for finding in outcome.suppressed if outcome.reason is None else ():
+            check, _, what = finding.partition(": ")
+            passed = replace(cause, detail=f"signer {outcome.signer}: {what}")
+            name = f"suppressed_{check}"
+            audit.append(tx, audit.Kind.TICKET, ticket.payload_digest, name, cause=passed)
 
 
 def merge(known: ValidTicket, new: ValidTicket) -> ValidTicket:

@@ -10,8 +10,9 @@ from functools import cache
 
 import pytest
 
+from registrar.core.trust import TicketAuthorities
 from registrar.core.valid_ticket import Route, ValidTicket
-from registrar.core.verify import TicketVerifier
+from registrar.core.verify import TicketPolicy, TicketVerifier
 from registrar.store import Store, Transaction, audit, tickets
 from registrar.store.audit import Kind
 from registrar.store.tickets import MAX_FOUND, MAX_SIGNATURES
@@ -24,6 +25,7 @@ from tests.core.building import (
     device_payload,
     document,
     entry,
+    trusting,
 )
 from tests.store.building import CAUSE, NOW, uri
 
@@ -79,6 +81,23 @@ def test_a_ticket_comes_back_as_it_was_believed(store: Store) -> None:
 
 
 @pytest.mark.clause("I5")
+@pytest.mark.clause("R52")
+def test_what_was_passed_over_for_a_signer_is_audited(store: Store) -> None:
+    """The owner accepts signers of whose issuer no CRL is known."""
+    signers = TicketAuthorities(trusting(maker().root))
+    policy = TicketPolicy(suppress_revocation_unknown=True)
+    believed = TicketVerifier(signers, policy=policy).verify(
+        maker().ticket(device_payload(uri())), route=Route.OUT_OF_BAND, now=SIGNED_AT
+    )
+
+    put(store, believed)
+
+    first, second = audit.entries(store.reader)
+    assert (first.event, second.event) == ("registered", "suppressed_revocation_unknown")
+    assert second.subject == believed.payload_digest
+    assert believed.signer in second.detail
+
+
 def test_the_same_ticket_is_kept_once(store: Store) -> None:
     believed = device_ticket()
 
