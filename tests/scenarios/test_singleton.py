@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from registrar.ca.profiles import Profile
 from registrar.core.certificate import Certificate
 from registrar.core.enrolment import State
 from tests.onboarding.stage import Backdrop, device
@@ -26,6 +27,7 @@ async def test_a_singleton_gets_one_ordinary_certificate(
 
         assert outcome.state is (State.SOFTWARE_PENDING if outdated else State.ONBOARDED)
         (issuance,) = stage.issued()
+        assert issuance.profile == Profile.APPLICATION
         certificate = Certificate.from_der(issuance.certificate or b"")
         authorities = stage.site.authorities
         assert certificate.issuer_bytes == authorities.applications.certificate.subject_bytes

@@ -28,6 +28,7 @@ from registrar.store.transaction import Cause, Transaction
 from tests.onboarding.stage import Backdrop, Stage, device, now
 
 
+@pytest.mark.clause("R131")
 @pytest.mark.clause("R128")
 async def test_without_a_report_the_applications_stay_empty(
     backdrop: Backdrop, tmp_path: Path
