@@ -45,13 +45,13 @@ class Tally:
         self._wanted = wanted
         self._counts: Counter[State] = Counter()
         self.missed = ""
-        """The URL of the last device that ended elsewhere."""
+        """The URL of the first device that ended elsewhere."""
 
     def add(self, outcome: Outcome) -> None:
         """Count a device."""
         self._counts[outcome.state] += 1
         if outcome.state is not self._wanted:
-            self.missed = outcome.url
+            self.missed = self.missed or outcome.url
 
     @property
     def is_good(self) -> bool:
