@@ -33,6 +33,8 @@ from registrar.errors import ConfigurationInvalid, FileInvalid
 
 FILE_NAME: Final = "config.toml"
 MAX_FILE_SIZE_BYTES: Final = 1 << 20
+MAX_DOTS: Final = 32
+"""In a dotted key; ``tomllib`` takes a time that grows with the square of their number."""
 MAX_TABLE_KEYS: Final = 10_000
 MAX_STRING_LENGTH: Final = 1_024
 
@@ -58,6 +60,8 @@ TABLES: Final[Mapping[str, str]] = MappingProxyType(
 
 _PASSWORD_HASH = re.compile(r"scrypt\$\d{1,6}\$[A-Za-z0-9+/]+=*\$[A-Za-z0-9+/]+=*")
 
+_PART = r"""\.[ \t]*(?:[\w-]+|"[^"]*"|'[^']*')[ \t]*"""
+_DOTS = re.compile(f"(?:{_PART}){{{MAX_DOTS + 1}}}")
 _HEADER = re.compile(r"\s*\[\[?\s*([^\]]+?)\s*\]")
 _KEY = re.compile(r"\s*((?:[A-Za-z0-9_-]+|\"[^\"]*\"|'[^']*')(?:\s*\.\s*[A-Za-z0-9_-]+)*)\s*=")
 
@@ -127,13 +131,17 @@ def parse(text: str, *, subject: str = FILE_NAME) -> Settings:
     Raises:
         ConfigurationInvalid: with the line and the key.
     """
+    for number, line in enumerate(text.splitlines(), 1):
+        if _DOTS.search(line):
+            message = f"a name has more than {MAX_DOTS} dots"
+            raise ConfigurationInvalid(message, subject=f"{subject}:{number}")
     try:
         document = tomllib.loads(text)
     except (tomllib.TOMLDecodeError, RecursionError) as error:
         found = re.search(r"line (\d+)", str(error))
         end = len(text.splitlines()) if "end of document" in str(error) else None
-        line = found[1] if found else end
-        where = f"{subject}:{line}" if line else subject
+        at = found[1] if found else end
+        where = f"{subject}:{at}" if at else subject
         raise ConfigurationInvalid(f"not TOML: {error}", subject=where) from error
     return _Reader(subject=subject, lines=key_lines(text)).settings(document)
 

@@ -29,8 +29,9 @@ MAX_FILES: Final = 1_000_000
 MAX_FOLDER_DEPTH: Final = 16
 
 _PEM: Final = re.compile(
-    rb"-----BEGIN (CERTIFICATE|TRUSTED CERTIFICATE|X509 CRL)-----(.*?)-----END \1-----", re.DOTALL
+    rb"-----BEGIN (CERTIFICATE|TRUSTED CERTIFICATE|X509 CRL)-----([^-]*)(-----END \1-----)?"
 )
+"""A block; no hyphen stands inside, so that each byte is looked at once."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -202,6 +203,9 @@ def split_der(data: bytes, source: str) -> Iterator[DerFile | Unreadable]:
         yield Unreadable(source=source, problem="holds neither a certificate nor a CRL")
     for number, block in enumerate(blocks, 1):
         where = source if len(blocks) == 1 else f"{source}#{number}"
+        if not block[3]:
+            yield Unreadable(source=where, problem="has no end, or is no base64")
+            return
         try:
             der = binascii.a2b_base64(b"".join(block[2].split()), strict_mode=True)
         except binascii.Error as error:

@@ -11,7 +11,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from registrar.app.config import MAX_FILE_SIZE_BYTES, MAX_TABLE_KEYS, SECTIONS, load, parse, render
+from registrar.app.config import (
+    MAX_DOTS,
+    MAX_FILE_SIZE_BYTES,
+    MAX_TABLE_KEYS,
+    SECTIONS,
+    load,
+    parse,
+    render,
+)
 from registrar.app.settings import Settings
 from registrar.errors import ConfigurationInvalid, Reason
 
@@ -104,6 +112,15 @@ def test_limits_hold_at_their_edges(section: str, item: dataclasses.Field[object
         parse(f"[{section}]\n{item.name} = {value}")
     for value in (low - 1, high + 1):
         assert refusal(f"[{section}]\n{item.name} = {value}").subject.endswith(":2")
+
+
+@pytest.mark.parametrize("part", [".a", " . a", '."a"', ".'='", '.""'])
+def test_a_key_has_only_so_many_dots(part: str) -> None:
+    """A hundred thousand of them would keep the parser busy for minutes."""
+    assert "not known" in str(refusal("\na" + MAX_DOTS * part + " = 1"))
+    for count in (MAX_DOTS + 1, 100_000):
+        error = refusal("\na" + count * part + " = 1")
+        assert (error.subject, "dots" in str(error)) == ("config.toml:2", True)
 
 
 def test_a_long_value_is_cut_in_the_message() -> None:

@@ -158,6 +158,13 @@ def test_pem_holds_any_number_and_der_one() -> None:
     ]
 
 
+def test_a_block_without_an_end_is_the_last_that_is_read() -> None:
+    """A scan for each end takes a minute for these 3 MB; all of them take a moment."""
+    found = list(split_der(b"-----BEGIN CERTIFICATE-----\n" * 100_000, "f"))
+
+    assert found == [Unreadable(source="f#1", problem="has no end, or is no base64")]
+
+
 def test_a_private_key_is_not_taken_for_a_certificate(tmp_path: Path) -> None:
     path = tmp_path / "key.pem"
     path.write_text("-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n")
