@@ -85,8 +85,11 @@ class Listener:
                 lambda: ServerConnection(self), host, port, backlog=BACKLOG, reuse_address=True
             )
         except OSError as error:
+            why = os.strerror(error.errno) if error.errno else error.strerror
             raise Unavailable(
-                f"cannot listen on {host}:{port}: {error.strerror}", subject=f"{host}:{port}"
+                f"cannot listen: {why}",
+                subject=f"{host}:{port}",
+                next_action="End what listens there, or choose another address or port.",
             ) from error
 
     async def close(self) -> None:
@@ -100,6 +103,7 @@ class Listener:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+        await asyncio.sleep(0)  # what has not begun could not end the coroutines it was given
         for task in tuple(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import struct
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from datetime import UTC, datetime
 from typing import Any
@@ -523,3 +523,32 @@ def test_every_limit_has_a_hard_maximum(name: str) -> None:
     for wrong in (maximum + 1, 0, -1):
         with pytest.raises(Misuse):
             LIMITS(**{name: wrong})
+
+
+async def test_what_came_in_at_the_last_moment_is_cancelled_from_within(build: Server) -> None:
+    ended: list[str] = []
+
+    async def method() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.append("method")
+
+    async def answer(running: Coroutine[Any, Any, None]) -> None:
+        await running
+
+    async with build(LIMITS()) as plant:
+        plant.listener.run(answer(method()))
+
+    assert ended == ["method"]
+
+
+async def test_an_address_in_use_is_said_with_a_way_out(build: Server) -> None:
+    async with build(LIMITS()) as plant, build(LIMITS()) as other:
+        await other.listener.close()
+
+        with pytest.raises(Unavailable, match="cannot listen: Address already in use") as caught:
+            await other.listener.start("127.0.0.1", plant.listener.port)
+
+    assert caught.value.subject.startswith("127.0.0.1:")
+    assert "choose another" in caught.value.next_action
