@@ -103,7 +103,7 @@ def load_key(path: Path, *, passphrase: str | None = None) -> PrivateKey:
         IssuerUnavailable: the file is missing or cannot be read.
         FileInvalid: it holds no key we use, or the passphrase does not open it.
     """
-    return parse_key(read_file(path), passphrase=passphrase, name=path.name)
+    return parse_key(read_file(path), passphrase=passphrase, name=str(path))
 
 
 def parse_key(pem: bytes, *, passphrase: str | None = None, name: str = "key") -> PrivateKey:
@@ -114,19 +114,19 @@ def parse_key(pem: bytes, *, passphrase: str | None = None, name: str = "key") -
     """
     is_encrypted = b"ENCRYPTED" in pem
     if is_encrypted and passphrase is None:
-        raise FileInvalid(f"{name} is encrypted and there is no passphrase", subject=name)
+        raise FileInvalid("is encrypted and there is no passphrase", subject=name)
     secret = _passphrase(passphrase) if is_encrypted and passphrase is not None else None
     try:
         key = load_pem_private_key(pem, secret)
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:
         # The library's own message may quote the key; it goes no further.
         raise FileInvalid(
-            f"{name} holds no private key, or the passphrase is wrong", subject=name
+            "holds no private key, or the passphrase is wrong", subject=name
         ) from error
     if isinstance(key, rsa.RSAPrivateKey) and key.key_size < _RSA_BITS[KeyType.RSA_2048]:
-        raise FileInvalid(f"{name} holds an RSA key of {key.key_size} bits, below 2048")
+        raise FileInvalid(f"holds an RSA key of {key.key_size} bits, below 2048", subject=name)
     if not isinstance(key, rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey):
-        raise FileInvalid(f"{name} holds a key that is neither RSA nor EC", subject=name)
+        raise FileInvalid("holds a key that is neither RSA nor EC", subject=name)
     return key
 
 
@@ -149,7 +149,7 @@ def write_file(path: Path, data: bytes, *, mode: int = 0o644) -> None:
     except OSError as error:
         with contextlib.suppress(OSError):
             draft.unlink()
-        raise FileInvalid(f"{path.name} cannot be written: {error.strerror}") from error
+        raise FileInvalid(f"cannot be written: {error.strerror}", subject=str(path)) from error
 
 
 def read_file(path: Path, *, limit_bytes: int = MAX_FILE_BYTES) -> bytes:
@@ -163,9 +163,9 @@ def read_file(path: Path, *, limit_bytes: int = MAX_FILE_BYTES) -> bytes:
         with path.open("rb") as file:
             data = file.read(limit_bytes + 1)
     except OSError as error:
-        raise IssuerUnavailable(f"{path.name} cannot be read: {error.strerror}") from error
+        raise IssuerUnavailable(f"cannot be read: {error.strerror}", subject=str(path)) from error
     if len(data) > limit_bytes:
-        raise FileInvalid(f"{path.name} has more than {limit_bytes} bytes", subject=path.name)
+        raise FileInvalid(f"has more than {limit_bytes} bytes", subject=str(path))
     return data
 
 

@@ -141,8 +141,9 @@ def test_any_other_missing_file_is_named(tmp_path: Path, name: str) -> None:
     make_site(tmp_path)
     (tmp_path / name).unlink()
 
-    with pytest.raises(IssuerUnavailable, match=Path(name).name):
+    with pytest.raises(IssuerUnavailable) as caught:
         load_site_authorities(tmp_path)
+    assert caught.value.subject == str(tmp_path / name)
 
 
 @pytest.mark.parametrize("name", ["ca/dca.pem", "ca/dca-key.pem", "own/key.pem", "ca/dca-crl.pem"])
