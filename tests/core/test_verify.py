@@ -330,9 +330,10 @@ def test_a_certificate_of_another_role_does_not_sign_tickets(more: dict[str, Any
 
 
 @pytest.mark.clause("R62")
-def test_an_issuer_that_is_no_ca_is_refused() -> None:
+@pytest.mark.parametrize("allowed", ["digital_signature", "key_cert_sign"])
+def test_an_issuer_that_is_no_ca_is_refused(allowed: str) -> None:
     top = root("top")
-    signer = top.issue("no ca").issue("signer")
+    signer = top.issue("no ca", key_usage=usage(allowed)).issue("signer")
     text = document(PAYLOAD, entry(PAYLOAD, signer))
 
     assert refusal(text, authorities(top, cas=(top,))) is Reason.TICKET_SIGNER_INVALID
@@ -341,7 +342,7 @@ def test_an_issuer_that_is_no_ca_is_refused() -> None:
 @pytest.mark.clause("R62")
 def test_a_signer_below_a_ca_with_a_short_key_is_refused() -> None:
     top = root("top")
-    weak = top.issue("weak", is_ca=True, key=rsa_key(1024))
+    weak = top.issue("weak", is_ca=True, key=ec_key(ec.SECP224R1()))
     text = document(PAYLOAD, entry(PAYLOAD, weak.issue("signer")))
 
     assert refusal(text, authorities(top, cas=(top, weak))) is Reason.TICKET_SIGNER_INVALID
@@ -405,6 +406,8 @@ def test_of_several_bad_signatures_the_one_that_came_furthest_gives_the_reason()
         )
 
 
+@pytest.mark.clause("R56")
+@pytest.mark.clause("R58")
 def test_the_composite_uri_of_an_untrusted_signature_is_not_believed() -> None:
     trusted = {**header(MAKER.signer), "opc-uri": COMPOSITE_URI}
     foreign = {**header(STRANGER.signer), "opc-uri": "urn:foreign"}
@@ -423,17 +426,21 @@ def test_the_composite_uri_of_an_untrusted_signature_is_not_believed() -> None:
     assert verify(text).composite_uris == (COMPOSITE_URI,)
 
 
+@pytest.mark.clause("R73")
 def test_an_untrusted_cty_does_not_decide_the_type() -> None:
     other = entry(PAYLOAD, STRANGER.signer, kind="CompositeIdentityTicketType")
 
     assert not verify(document(PAYLOAD, other, entry(PAYLOAD, MAKER.signer))).is_composite
 
 
+@pytest.mark.clause("R73")
 def test_a_trusted_cty_that_does_not_fit_the_payload_does_not_count() -> None:
-    wrong = entry(PAYLOAD, MAKER.signer, kind="CompositeIdentityTicketType")
+    kind = "CompositeIdentityTicketType"
+    wrong = entry(PAYLOAD, MAKER.signer, kind=kind, opc_uri=COMPOSITE_URI)
 
     assert refusal(document(PAYLOAD, wrong)) is Reason.TICKET_MALFORMED
-    assert verify(document(PAYLOAD, wrong, entry(PAYLOAD, MAKER.signer))).uri == DEVICE_URI
+    ticket = verify(document(PAYLOAD, wrong, entry(PAYLOAD, MAKER.signer)))
+    assert (ticket.uri, ticket.composite_uris) == (DEVICE_URI, ())
 
 
 @pytest.mark.clause("R73")

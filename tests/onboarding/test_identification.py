@@ -257,6 +257,16 @@ async def test_a_device_whose_ticket_is_known_is_not_asked(store: Store) -> None
     assert link.asked_by == []
 
 
+@pytest.mark.clause("R79")
+async def test_a_ticket_that_was_believed_before_is_not_verified_again(store: Store) -> None:
+    put(store, MAKER.believed(device_payload(DEVICE_URI, CA)))
+    nobody = TicketAuthorities(trusting())
+
+    found = await identify(store, offer(endpoint(idevid())), signers=nobody)
+
+    assert len(found.eligible) == 1
+
+
 @pytest.mark.clause("R59")
 @pytest.mark.clause("R60")
 @pytest.mark.clause("R124")
