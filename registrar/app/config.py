@@ -137,7 +137,7 @@ def parse(text: str, *, subject: str = FILE_NAME) -> Settings:
             raise ConfigurationInvalid(message, subject=f"{subject}:{number}")
     try:
         document = tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # a number may be too long for Python
         found = re.search(r"line (\d+)", str(error))
         end = len(text.splitlines()) if "end of document" in str(error) else None
         at = found[1] if found else end

@@ -95,6 +95,7 @@ def test_every_field_stands_in_the_file_below_a_comment(
         ("[onboarding]\nconcurrency =", ":2", "not TOML"),
         ("a = 1\na = 2", ":2", "not TOML"),
         ("a = " + "[" * 5000, "", "not TOML"),
+        pytest.param("a = " + "9" * 5000, "", "not TOML", id="long-number"),
     ],
 )
 def test_a_mistake_is_named_with_key_and_line(text: str, where: str, words: str) -> None:
