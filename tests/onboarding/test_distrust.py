@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 from asyncua import ua
@@ -17,6 +18,7 @@ from registrar.core.issuance import IssuanceState
 from registrar.core.trust import TrustListName
 from registrar.errors import Reason, ServiceFailed
 from registrar.simulate.device import Device
+from registrar.simulate.plant import TicketRoute
 from registrar.simulate.production import Identity, Product
 from registrar.status import StatusCode
 from registrar.store import trust
@@ -24,6 +26,7 @@ from registrar.store.transaction import Cause
 from registrar.ua.application_identity import ApplicationIdentity
 from registrar.wire.dca import Dca
 from tests.core.building import Issued, root, rsa_key
+from tests.onboarding.lying import Lie, lying
 from tests.onboarding.stage import Backdrop, Stage, device, now, push_driver, push_settings
 
 
@@ -47,6 +50,43 @@ class Chosen:
         if found is not None:
             self.seen.append(found.certificate)
         return found
+
+
+# What is no DCA
+
+
+def has_no_provisionable_device(response: Any) -> Any:
+    for result in getattr(response, "Results", None) or []:
+        if isinstance(result, ua.DataValue) and result.Value and result.Value.Value is False:
+            result.Value = ua.Variant(None, ua.VariantType.Null)
+    return response
+
+
+def has_no_request_tickets(response: Any) -> Any:
+    for result in getattr(response, "Results", None) or []:
+        if isinstance(result, ua.CallMethodResult):
+            result.StatusCode = ua.StatusCode(ua.UInt32(StatusCode.BadMethodInvalid))
+    return response
+
+
+@pytest.mark.clause("OPC 10000-21 §7.3")
+@pytest.mark.parametrize(
+    ("lie", "route"),
+    [
+        (has_no_provisionable_device, TicketRoute.OUT_OF_BAND),
+        (has_no_request_tickets, TicketRoute.WITH_DEVICE),
+    ],
+)
+async def test_what_is_no_dca_is_refused_before_it_is_changed(
+    backdrop: Backdrop, tmp_path: Path, lie: Lie, route: TicketRoute
+) -> None:
+    async with backdrop.stage(tmp_path, device(route=route)) as stage:
+        with lying({stage.devices[0]: lie}):
+            outcome = await stage.end_of()
+
+        assert (outcome.state, outcome.reason) == (State.REFUSED, Reason.NOT_A_DCA)
+        assert not stage.devices[0].is_owned
+        assert stage.issued() == []
 
 
 # Endpoints and keys
