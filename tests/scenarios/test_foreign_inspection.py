@@ -67,7 +67,7 @@ async def test_only_endpoints_with_the_dca_certificate_are_shown(onboarded: Plan
 
 
 @pytest.mark.asyncio(loop_scope="module")
-@pytest.mark.clause("R140")
+@pytest.mark.clause("OPC 10000-21 §7.3")
 @pytest.mark.parametrize("policy", POLICIES)
 @pytest.mark.parametrize("mode", ["Sign", "SignAndEncrypt"])
 async def test_a_client_of_the_site_is_let_in(onboarded: Plant, policy: type, mode: str) -> None:
@@ -99,7 +99,7 @@ async def test_a_stranger_is_refused(onboarded: Plant, policy: type, tmp_path: P
 
 
 @pytest.mark.asyncio(loop_scope="module")
-@pytest.mark.clause("R32")
+@pytest.mark.clause("threat-model 5.3")
 async def test_nobody_is_let_in_without_security(onboarded: Plant) -> None:
     client = Client(urls(onboarded)[0], timeout=5)
 
