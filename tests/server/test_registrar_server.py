@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import uuid
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -237,6 +238,30 @@ async def test_a_person_reports_by_password(
                 async with session(server, identity, own=own, user=user):
                     pass
             assert caught.value.status is StatusCode.BadUserAccessDenied
+
+
+@pytest.mark.clause("I10: threat-model 6")
+async def test_no_password_stands_in_log_or_audit(
+    backdrop: Backdrop, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    account = Account(password_hash=hash_password("sesame-right", salt=b"0123456789abcdef"))
+    async with listening(backdrop, tmp_path, ListenSettings(accounts={"ada": account})) as (
+        stage,
+        server,
+    ):
+        identity = manager_of(stage, tmp_path, is_administrator=False)
+        own = stage.site.identity()
+        for password in ("sesame-wrong", "sesame-right"):
+            user = UserNameUser("ada", password)
+            with suppress(RegistrarError):
+                async with session(server, identity, own=own, user=user) as client:
+                    await report(client)
+        kept = [repr(entry) for entry in audit.entries(stage.store.reader)]
+
+    assert "ada by" in kept[-1]
+    assert "refused" in caplog.text
+    assert "sesame" not in caplog.text + "".join(kept)
 
 
 @pytest.mark.clause("T16: threat-model 4")
