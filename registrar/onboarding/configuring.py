@@ -24,7 +24,7 @@ from registrar.store import applications
 from registrar.store.applications import ApplicationRecord
 from registrar.store.issuances import Issuance
 from registrar.store.store import Store
-from registrar.store.transaction import Cause, Transaction
+from registrar.store.transaction import Cause
 from registrar.wire.certificate_groups import ConfigurationObject
 from registrar.wire.dca import Dca
 
@@ -86,7 +86,8 @@ class Configuring:
             found = await dca.applications()
         self._check(enrolment, found)
         await self._record(found, is_confirmed=False)
-        targets = [self._target(one) for one in found if not self._is_confirmed(enrolment, one)]
+        is_confirmed = self._confirmed(enrolment)
+        targets = [self._target(one) for one in found if not is_confirmed(one)]
         for start in range(0, len(targets), AT_ONCE):
             part = targets[start : start + AT_ONCE]
             issued = await self._install(part, way)
@@ -129,14 +130,19 @@ class Configuring:
             hosts=self._link.hosts,
         )
 
-    def _is_confirmed(self, enrolment: Enrolment, one: ConfigurationObject) -> bool:
+    def _confirmed(self, enrolment: Enrolment) -> Callable[[ConfigurationObject], bool]:
+        """Return what tells whether an earlier run confirmed an application and all it holds."""
         records = applications.of(self._store.reader, enrolment.id)
         known = {record.application_uri for record in records if record.is_confirmed}
-        if one.application_uri not in known:
-            return False
-        held = self._issuing.held(enrolment.id)
-        rows = [held.get(request.slot_key) for request in self._target(one).requests]
-        return all(row is not None and row.state is IssuanceState.CONFIRMED for row in rows)
+        held = self._issuing.held(enrolment.id) if known else {}
+
+        def is_confirmed(one: ConfigurationObject) -> bool:
+            if one.application_uri not in known:
+                return False
+            rows = [held.get(request.slot_key) for request in self._target(one).requests]
+            return all(row is not None and row.state is IssuanceState.CONFIRMED for row in rows)
+
+        return is_confirmed
 
     async def _install(self, targets: Sequence[Target], way: Way) -> list[Issuance]:
         async def reopen() -> Dca:
@@ -171,8 +177,4 @@ class Configuring:
             return
         cause = self._cause()
 
-        def put(tx: Transaction) -> None:
-            for record in news:
-                applications.put(tx, self._lease, record, cause=cause)
-
-        await self._store.write(put)
+        await self._store.write(lambda tx: applications.put_all(tx, self._lease, news, cause=cause))

@@ -26,9 +26,12 @@ def taken(
         enrolment_id: of that device, whose own certificates may stand in the lists of trust.
         reserved: names the configuration gives to others.
     """
+    wanted = frozenset(uris)
     owners = dict.fromkeys(reserved, "the configuration of this site")
     for listed in (trust.applications(reader), trust.administrators(reader)):
         for certificate in listed.trusted_certificates:
+            if wanted.isdisjoint(certificate.san_uris):
+                continue
             issuance = issuances.find(reader, certificate.der)
             if issuance is None or issuance.enrolment_id != enrolment_id:
                 owners.update(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -32,20 +33,34 @@ class ApplicationRecord:
 
 
 def put(tx: Transaction, lease: Lease, record: ApplicationRecord, *, cause: Cause) -> None:
-    """Keep what is known of one application; an audit entry only where it is new or changed.
+    """Keep what is known of one application; see ``put_all``."""
+    put_all(tx, lease, (record,), cause=cause)
+
+
+def put_all(
+    tx: Transaction, lease: Lease, records: Iterable[ApplicationRecord], *, cause: Cause
+) -> None:
+    """Keep what is known of applications; an audit entry only for those new or changed.
 
     Raises:
-        Rejected: another Device, or another object of this one, has the ApplicationUri (R132).
+        Rejected: another Device, or another object of this one, has an ApplicationUri (R132).
         Unavailable: another worker took the Device over.
     """
     check_lease(tx, lease)
     known = {known.node: known for known in of(tx, lease.enrolment_id)}
-    former = known.get(record.node)
-    if former == record:
-        return
-    if former is None and len(known) >= MAX_PER_DEVICE:
-        raise Rejected(f"the Device has more than {MAX_PER_DEVICE} applications")
-    _check_uri(tx, lease.enrolment_id, record)
+    for record in records:
+        former = known.get(record.node)
+        if former == record:
+            continue
+        if former is None and len(known) >= MAX_PER_DEVICE:
+            raise Rejected(f"the Device has more than {MAX_PER_DEVICE} applications")
+        if former is None or former.application_uri != record.application_uri:
+            _check_uri(tx, lease.enrolment_id, record)
+        _put(tx, lease.enrolment_id, record, cause)
+        known[record.node] = record
+
+
+def _put(tx: Transaction, enrolment_id: int, record: ApplicationRecord, cause: Cause) -> None:
     stamp = cause.stamp()
     tx.change(
         "INSERT INTO applications (enrolment_id, node, application_uri, product_uri,"
@@ -55,7 +70,7 @@ def put(tx: Transaction, lease: Lease, record: ApplicationRecord, *, cause: Caus
         " excluded.application_type, name = excluded.name, confirmed = excluded.confirmed,"
         " updated = excluded.updated",
         (
-            lease.enrolment_id,
+            enrolment_id,
             record.node,
             record.application_uri,
             record.product_uri,
@@ -71,7 +86,7 @@ def put(tx: Transaction, lease: Lease, record: ApplicationRecord, *, cause: Caus
         audit.Kind.APPLICATION,
         record.application_uri,
         "confirmed" if record.is_confirmed else "found",
-        cause=replace(cause, detail=f"enrolment {lease.enrolment_id}, {record.node}"),
+        cause=replace(cause, detail=f"enrolment {enrolment_id}, {record.node}"),
     )
 
 
