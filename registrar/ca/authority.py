@@ -2,16 +2,14 @@
 
     prepare(key, profile) ─▶ to-be-signed bytes ─▶ ledger, durable ─▶ sign ─▶ certificate
 
-The bytes come from signing once with a throw-away key of the CA's kind: the library that knows
-the encoding makes them, and the CA's key stays untouched until the ledger has them.
+The CA's key stays untouched until the ledger has the bytes, and signs no others.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import cache
 from typing import Final, Protocol
 
 from cryptography import x509
@@ -19,8 +17,9 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from registrar.ca.keys import RSA_EXPONENT, PrivateKey, PublicKey, public_key_der
-from registrar.ca.profiles import CertificateProfile, extensions_of, subject_of, validity_of
+from registrar.ca.keys import PrivateKey, PublicKey, public_key_der
+from registrar.ca.profiles import CertificateProfile, subject_of, validity_of
+from registrar.ca.tbs import Issuer, element, encoded_extension, encoded_name, write_tbs
 from registrar.core.certificate import Certificate, outline
 from registrar.errors import DecodingError, FileInvalid, IssuerUnavailable, Misuse
 
@@ -85,7 +84,8 @@ class Authority:
         self._key = key
         self._subject = certificate.parsed.subject
         self._key_identifier = _key_identifier(certificate, key)
-        self._hash = _hash_for(key)
+        self._signer = _signer_for(key)
+        self._issuer = _issuer(certificate, self._key_identifier, self._signer)
 
     @property
     def chain(self) -> tuple[Certificate, ...]:
@@ -113,19 +113,8 @@ class Authority:
             issuer_begins=self.certificate.not_before,
             issuer_ends=self.certificate.not_after,
         )
-        parsed = self.certificate.parsed
-        identifier = x509.AuthorityKeyIdentifier(
-            self._key_identifier, [x509.DirectoryName(parsed.issuer)], parsed.serial_number
-        )
         return _prepare(
-            public_key,
-            profile,
-            serial=serial,
-            begins=begins,
-            ends=ends,
-            issuer=self._subject,
-            authority_key_identifier=identifier,
-            signed_like=self._key,
+            public_key, profile, issuer=self._issuer, serial=serial, begins=begins, ends=ends
         )
 
     def sign(self, prepared: Prepared) -> bytes:
@@ -135,10 +124,11 @@ class Authority:
             IssuerUnavailable: the CA key cannot sign.
             Misuse: the bytes were not prepared by a CA with such a key and this name.
         """
-        der = _signed(prepared.tbs, self._key)
+        der = _signed(prepared.tbs, self._key, self._signer)
         try:
             signed = outline(der)
-        except DecodingError as error:
+            x509.load_der_x509_certificate(der)
+        except (DecodingError, ValueError) as error:
             raise Misuse(f"what was prepared is no certificate: {error}") from error
         if signed.tbs != prepared.tbs:
             raise Misuse("the certificate does not carry the bytes of the ledger")
@@ -188,7 +178,7 @@ class Authority:
             if count > MAX_REVOKED:
                 raise IssuerUnavailable(f"a CRL of more than {MAX_REVOKED} entries")
             builder = builder.add_revoked_certificate(_crl_entry(entry))
-        return builder.sign(self._key, self._hash).public_bytes(Encoding.DER)
+        return builder.sign(self._key, self._signer.digest).public_bytes(Encoding.DER)
 
 
 def prepare_root(
@@ -196,21 +186,15 @@ def prepare_root(
 ) -> Prepared:
     """Make everything of a self-signed root but the signature."""
     begins, ends = validity_of(profile, now=now, issuer_begins=None, issuer_ends=None)
+    itself = Issuer(name=encoded_name(subject_of(profile)), algorithm=_signer_for(key).algorithm)
     return _prepare(
-        key.public_key(),
-        profile,
-        serial=serial,
-        begins=begins,
-        ends=ends,
-        issuer=subject_of(profile),
-        authority_key_identifier=None,
-        signed_like=key,
+        key.public_key(), profile, issuer=itself, serial=serial, begins=begins, ends=ends
     )
 
 
 def sign_root(key: PrivateKey, prepared: Prepared, *, name: str) -> Authority:
     """Sign a root with its own key and return the CA."""
-    certificate = Certificate.from_der(_signed(prepared.tbs, key))
+    certificate = Certificate.from_der(_signed(prepared.tbs, key, _signer_for(key)))
     return Authority(name=name, certificate=certificate, key=key)
 
 
@@ -218,84 +202,71 @@ def _prepare(
     public_key: PublicKey,
     profile: CertificateProfile,
     *,
+    issuer: Issuer,
     serial: int,
     begins: datetime,
     ends: datetime,
-    issuer: x509.Name,
-    authority_key_identifier: x509.AuthorityKeyIdentifier | None,
-    signed_like: PrivateKey,
 ) -> Prepared:
     if not 0 < serial <= MAX_SERIAL:
         raise Misuse(f"a serial number has 1 to {MAX_SERIAL.bit_length()} bits")
-    builder = (
-        x509.CertificateBuilder()
-        .subject_name(subject_of(profile))
-        .issuer_name(issuer)
-        .public_key(public_key)
-        .serial_number(serial)
-        .not_valid_before(begins)
-        .not_valid_after(ends)
-    )
-    for extension, is_critical in extensions_of(profile, public_key):
-        builder = builder.add_extension(extension, critical=is_critical)
-    subject_identifier = x509.SubjectKeyIdentifier.from_public_key(public_key)
-    builder = builder.add_extension(subject_identifier, critical=False)
-    if authority_key_identifier is not None:
-        builder = builder.add_extension(authority_key_identifier, critical=False)
-    unsigned = builder.sign(_throw_away(_kind_of(signed_like)), _hash_for(signed_like))
-    return Prepared(serial=serial, tbs=unsigned.tbs_certificate_bytes, not_after=ends)
+    tbs = write_tbs(public_key, profile, issuer=issuer, serial=serial, begins=begins, ends=ends)
+    return Prepared(serial=serial, tbs=tbs, not_after=ends)
 
 
 # --- keys and signatures
 
+
+@dataclass(frozen=True, slots=True)
+class _Signer:
+    """How the CAs of one kind of key sign."""
+
+    algorithm: bytes
+    """AlgorithmIdentifier, DER (RFC 4055 §5, RFC 5758 §3.2)."""
+
+    digest: hashes.SHA256 | hashes.SHA384
+
+
 _SHA256_WITH_RSA: Final = bytes.fromhex("300d06092a864886f70d01010b0500")
 _ECDSA_WITH_SHA256: Final = bytes.fromhex("300a06082a8648ce3d040302")
 _ECDSA_WITH_SHA384: Final = bytes.fromhex("300a06082a8648ce3d040303")
-"""AlgorithmIdentifiers, DER (RFC 4055 §5, RFC 5758 §3.2)."""
+
+_SIGNERS: Final[Mapping[str, _Signer]] = {
+    "rsa": _Signer(_SHA256_WITH_RSA, hashes.SHA256()),
+    "secp256r1": _Signer(_ECDSA_WITH_SHA256, hashes.SHA256()),
+    "secp384r1": _Signer(_ECDSA_WITH_SHA384, hashes.SHA384()),
+}
+"""By what decides the signature algorithm: RSA, or the name of the curve."""
 
 
-def _kind_of(key: PrivateKey) -> str:
-    """Return what decides the signature algorithm: RSA, or the name of the curve."""
-    return "rsa" if isinstance(key, rsa.RSAPrivateKey) else key.curve.name
+def _signer_for(key: PrivateKey) -> _Signer:
+    kind = "rsa" if isinstance(key, rsa.RSAPrivateKey) else key.curve.name
+    if kind not in _SIGNERS:
+        raise FileInvalid(f"a CA with a key on {kind} is not supported")
+    return _SIGNERS[kind]
 
 
-@cache
-def _throw_away(kind: str) -> PrivateKey:
-    """Make the key whose signatures are thrown away; so short that it costs next to nothing."""
-    if kind == "rsa":
-        return rsa.generate_private_key(RSA_EXPONENT, 1_024)  # noqa: S505
-    return ec.generate_private_key(ec.SECP384R1() if kind == "secp384r1" else ec.SECP256R1())
-
-
-def _hash_for(key: PrivateKey) -> hashes.SHA256 | hashes.SHA384:
-    if _kind_of(key) not in ("rsa", "secp256r1", "secp384r1"):
-        raise FileInvalid(f"a CA with a key on {_kind_of(key)} is not supported")
-    return hashes.SHA384() if _kind_of(key) == "secp384r1" else hashes.SHA256()
-
-
-def _signed(tbs: bytes, key: PrivateKey) -> bytes:
+def _signed(tbs: bytes, key: PrivateKey, signer: _Signer) -> bytes:
     """Put to-be-signed bytes, algorithm and signature together."""
-    algorithm_hash = _hash_for(key)
     try:
         if isinstance(key, rsa.RSAPrivateKey):
-            algorithm = _SHA256_WITH_RSA
-            signature = key.sign(tbs, padding.PKCS1v15(), algorithm_hash)
+            signature = key.sign(tbs, padding.PKCS1v15(), signer.digest)
         else:
-            is_384 = isinstance(algorithm_hash, hashes.SHA384)
-            algorithm = _ECDSA_WITH_SHA384 if is_384 else _ECDSA_WITH_SHA256
-            signature = key.sign(tbs, ec.ECDSA(algorithm_hash))
+            signature = key.sign(tbs, ec.ECDSA(signer.digest))
     except ValueError as error:
         raise IssuerUnavailable("the CA key cannot sign") from error
-    return _tlv(0x30, tbs + algorithm + _tlv(0x03, b"\0" + signature))
+    return element(0x30, tbs + signer.algorithm + element(0x03, b"\0" + signature))
 
 
-def _tlv(tag: int, value: bytes) -> bytes:
-    """Return the DER element of ``tag`` around ``value``."""
-    length = len(value)
-    if length < 0x80:
-        return bytes((tag, length)) + value
-    octets = length.to_bytes((length.bit_length() + 7) // 8)
-    return bytes((tag, 0x80 | len(octets))) + octets + value
+def _issuer(certificate: Certificate, key_identifier: bytes, signer: _Signer) -> Issuer:
+    parsed = certificate.parsed
+    identifier = x509.AuthorityKeyIdentifier(
+        key_identifier, [x509.DirectoryName(parsed.issuer)], parsed.serial_number
+    )
+    return Issuer(
+        name=certificate.subject_bytes,
+        algorithm=signer.algorithm,
+        key_identifier=encoded_extension(identifier, is_critical=False),
+    )
 
 
 def _key_identifier(certificate: Certificate, key: PrivateKey) -> bytes:

@@ -20,10 +20,8 @@ from ipaddress import IPv4Address, IPv6Address
 from typing import Final
 
 from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from registrar.ca.keys import PublicKey
 from registrar.errors import IssuerUnavailable, Misuse
 
 MAX_NAMES: Final = 32
@@ -137,26 +135,26 @@ def validity_of(
     return begins, ends
 
 
-def extensions_of(
-    profile: CertificateProfile, key: PublicKey
-) -> list[tuple[x509.ExtensionType, bool]]:
-    """Return the extensions that follow from profile and key, each with its critical flag."""
-    if profile.is_authority:
-        return [
-            (x509.BasicConstraints(ca=True, path_length=profile.path_length), True),
+def constraints_of(
+    *, is_authority: bool, path_length: int | None, is_rsa: bool
+) -> tuple[tuple[x509.ExtensionType, bool], ...]:
+    """Return what a key may be used for, as extensions, each with its critical flag.
+
+    Args:
+        is_authority: for a CA.
+        path_length: how many CAs may stand below that CA.
+        is_rsa: the key can encrypt as well as sign.
+    """
+    if is_authority:
+        return (
+            (x509.BasicConstraints(ca=True, path_length=path_length), True),
             (_AUTHORITY_USAGE, True),
-        ]
-    # A URI is ASCII by RFC 5280; DNS names come from a checked request or our configuration.
-    names: list[x509.GeneralName] = [x509.UniformResourceIdentifier(profile.application_uri)]
-    names += [x509.DNSName(name) for name in profile.dns_names]
-    names += [x509.IPAddress(address) for address in profile.ip_addresses]
-    usage = _RSA_USAGE if isinstance(key, rsa.RSAPublicKey) else _EC_USAGE
-    return [
-        (x509.SubjectAlternativeName(names), False),
+        )
+    return (
         (x509.BasicConstraints(ca=False, path_length=None), True),
-        (usage, True),
+        (_RSA_USAGE if is_rsa else _EC_USAGE, True),
         (_PURPOSES, False),
-    ]
+    )
 
 
 def _usage(**set_bits: bool) -> x509.KeyUsage:

@@ -10,6 +10,7 @@ from registrar.errors import DecodingError
 
 SEQUENCE = 0x30
 INTEGER = 0x02
+BIT_STRING = 0x03
 CONTEXT_0 = 0xA0
 
 _MAX_LENGTH_BYTES = 4
