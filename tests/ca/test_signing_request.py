@@ -171,6 +171,13 @@ def test_a_modulus_that_anybody_can_factor_is_refused() -> None:
     assert "small factor" in refused(with_rsa_numbers(smooth, 65537))
 
 
+@pytest.mark.parametrize("factor", [3, 5, 53, 59, 1009, 1993, 1997, 1999])
+def test_one_small_factor_is_enough(factor: int) -> None:
+    modulus = factor * (2**2_203 - 1)  # a Mersenne prime
+
+    assert "small factor" in refused(with_rsa_numbers(modulus, 65537))
+
+
 def test_kinds_of_key_without_a_certificate_type_are_refused() -> None:
     subject = x509.Name([])
     builder = x509.CertificateSigningRequestBuilder().subject_name(subject)
