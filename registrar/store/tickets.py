@@ -166,9 +166,9 @@ def tickets_for(reader: Readable, uris: Iterable[str]) -> list[ValidTicket]:
         return []
     rows = reader.query(
         "WITH RECURSIVE known (uri) AS (SELECT value FROM json_each(?)"
-        " UNION SELECT m.composite FROM known JOIN ticket_members m ON m.member = known.uri"
+        " UNION SELECT m.composite FROM known CROSS JOIN ticket_members m ON m.member = known.uri"
         " LIMIT ?)"
-        " SELECT t.document, t.evidence FROM known JOIN tickets t ON t.uri = known.uri"
+        " SELECT t.document, t.evidence FROM known CROSS JOIN tickets t ON t.uri = known.uri"
         " ORDER BY t.id LIMIT ?",
         (json.dumps(wanted), MAX_FOUND + len(wanted), MAX_FOUND),
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import tracemalloc
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -16,6 +17,7 @@ from registrar.core.verify import TicketPolicy, TicketVerifier
 from registrar.store import Store, Transaction, audit, tickets
 from registrar.store.audit import Kind
 from registrar.store.tickets import MAX_FOUND, MAX_SIGNATURES
+from registrar.store.transaction import Value
 from tests.core.building import (
     NOW as SIGNED_AT,
 )
@@ -304,3 +306,21 @@ def test_a_failing_import_keeps_nothing_of_its_batch(store: Store) -> None:
 
     assert tickets.count(store.reader) == 0
     assert found(store, uri(1)) == []
+
+
+def test_a_look_up_reads_no_ticket_it_does_not_return(store: Store) -> None:
+    plans: list[str] = []
+
+    class Explaining:
+        """Asks how a query would be run, instead of running it."""
+
+        def query(self, sql: str, values: Sequence[Value] = ()) -> list[sqlite3.Row]:
+            plans.extend(
+                row["detail"] for row in store.reader.query(f"EXPLAIN QUERY PLAN {sql}", values)
+            )
+            return []
+
+    tickets.tickets_for(Explaining(), ["urn:a", "urn:b"])
+
+    assert any(plan.startswith("SEARCH t USING INDEX") for plan in plans)
+    assert not any(plan.startswith(("SCAN t", "SCAN m")) for plan in plans)
