@@ -92,9 +92,11 @@ async def test_a_port_that_is_taken_is_unavailable(tmp_path: Path) -> None:
     config.write_text(config.read_text().replace("\nport = 0", f"\nport = {port}"))
 
     async with server:
-        with pytest.raises(Unavailable, match=str(port)):
+        with pytest.raises(Unavailable) as refusal:
             async with Registrar(Site.open(site.directory), listen=True):
                 pass
+
+    assert str(port) in refusal.value.subject
 
 
 @pytest.mark.slow
