@@ -1,86 +1,62 @@
-"""Encoders and decoders of structures, compiled from dataclasses (OPC 10000-6 §5.2.6).
+"""Encoders and decoders of structures, compiled to Python (OPC 10000-6 §5.2.6).
 
-A structure is its fields in a row. From the annotations of a dataclass of asyncua (or one written
-like it) we write the Python source of one function that encodes and one that decodes it, and keep
-them per class. Numbers that stand side by side become one ``struct`` call, Strings are taken
-inline, and objects are filled without their constructors. A Call request of 150 bytes takes some
-6 µs each way so, where generic field-by-field code takes 80 µs.
-
-    'ua.NodeId'        built-in type, a table of ``variant``
-    'ua.UtcTime'       alias of one
-    'ua.NodeClass'     enumeration: Int32, or the width of an IntFlag; unknown values stay int
-    'list[ua.X]'       array
-    'ua.X'             structure in a structure
-    'type[ua.X]'       abstract: an ExtensionObject
+From the ``fields`` of a dataclass we write the Python source of one function that encodes and one
+that decodes it, and keep them per class. Numbers that stand side by side become one ``struct``
+call, Strings are taken inline, and objects are filled without their constructors. A Call request
+of 150 bytes takes some 6 µs each way so, where generic field-by-field code takes 80 µs.
 """
 
 from __future__ import annotations
 
-import builtins
 import functools
-import re
 import struct
-import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields, is_dataclass
-from datetime import datetime
-from enum import Enum, IntFlag
+from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, get_args, get_origin
+from typing import Any
 
 from asyncua import ua
 
-from registrar.errors import DecodingError, Misuse
+from registrar.errors import DecodingError
 from registrar.ua import binary, node_id
 from registrar.ua.binary import Budget, Decoder, Encoder, decode_count
-from registrar.ua.variant import BUILT_IN, BUILT_IN_CODES
-
-_ANNOTATION = re.compile(
-    r"(?:(list|tuple)\[)?(type\[)?(\w+\.)?(\w+)(?:, \.\.\.)?\]{0,2}( \| None)?"
+from registrar.ua.fields import (
+    Field,
+    Kind,
+    UnsupportedStructure,
+    encoding_of,
+    fields_of,
+    is_frozen,
+    kind_of,
+    known_encodings,
+    type_id_of,
 )
-_PYTHON_TYPES: Mapping[type, str] = MappingProxyType(
-    {str: "String", bytes: "ByteString", datetime: "DateTime", bool: "Boolean", float: "Double"}
-)
-
-
-class UnsupportedStructure(Misuse):
-    """A dataclass with optional fields or alternatives; nothing we exchange has them."""
+from registrar.ua.variant import CODES, DECODERS, ENCODERS
 
 
 @dataclass(frozen=True, slots=True)
-class _Field:
-    """A field as its annotation says: of which class, and in which sequence if in one."""
+class _Functions:
+    """How values of one kind are handled.
 
-    name: str
-    cls: type
-    sequence: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class _Kind:
-    """How values of one type are handled.
-
-    Either ``code`` is a ``struct`` code, with the functions around it, or both functions take a
-    value from the buffer and put it there.
+    Where ``code`` is a ``struct`` code, the functions behind it are wrapped around it; else the
+    two in front take a value from the buffer and put it there.
     """
 
     minimum: int
-    encode: Encoder | None = None
-    decode: Decoder | None = None
+    encode: Encoder
+    decode: Decoder
     code: str = ""
     to_number: Callable[[Any], Any] | None = None
     from_number: Callable[[Any], Any] | None = None
 
 
-_NUMBERS: Mapping[str, _Kind] = MappingProxyType(
+_DATETIME = ua.VariantType.DateTime.value
+_STATUS = ua.VariantType.StatusCode.value
+_CODES: Mapping[int, str] = MappingProxyType({**CODES, _DATETIME: "q", _STATUS: "I"})
+_CONVERSIONS: Mapping[int, tuple[Callable[[Any], int], Callable[[int], Any]]] = MappingProxyType(
     {
-        **{name: _Kind(struct.calcsize("<" + c), code=c) for name, c in BUILT_IN_CODES.items()},
-        "DateTime": _Kind(
-            8, code="q", to_number=binary.from_datetime, from_number=binary.to_datetime
-        ),
-        "StatusCode": _Kind(
-            4, code="I", to_number=binary.from_status, from_number=binary.to_status
-        ),
+        _DATETIME: (binary.from_datetime, binary.to_datetime),
+        _STATUS: (binary.from_status, binary.to_status),
     }
 )
 
@@ -106,32 +82,15 @@ def encoder_of_extension(cls: type) -> tuple[bytes, Encoder]:
 
 @functools.cache
 def _extension(cls: type) -> tuple[bytes, Encoder]:
-    for base in cls.__mro__:
-        type_id = ua.typeid_by_extension_objects.get(base)
-        if type_id is not None:
-            out = bytearray()
-            node_id.encode_node_id(out, type_id)
-            return bytes(out) + b"\x01", encoder_of(cls)
-    raise Misuse(f"{cls.__name__} has no encoding id")
+    out = bytearray()
+    node_id.encode_node_id(out, encoding_of(cls))
+    return bytes(out) + b"\x01", encoder_of(cls)
 
 
 def decoder_of_encoding(identifier: object) -> Decoder | None:
     """Return the decoder of the structure with this encoding id in namespace 0, or None."""
-    cls = _known_encodings().get(identifier)
+    cls = known_encodings().get(identifier)
     return None if cls is None else _decoder_or_none(cls)
-
-
-@functools.cache
-def _known_encodings() -> Mapping[object, type]:
-    """Return the structures asyncua has from the standard, messages left out.
-
-    Some have a corrected subclass of the same name, which its users expect.
-    """
-    return {
-        type_id.Identifier: getattr(ua, cls.__name__, cls)
-        for type_id, cls in ua.extension_objects_by_typeid.items()
-        if type_id.NamespaceIndex == 0 and all(field.name != "TypeId" for field in fields(cls))
-    }
 
 
 @functools.cache
@@ -142,87 +101,30 @@ def _decoder_or_none(cls: type) -> Decoder | None:
         return None
 
 
-# From annotations to kinds
+# From kinds to functions
 
 
-@functools.cache
-def _fields_of(cls: type) -> tuple[_Field, ...]:
-    """Return the fields of ``cls`` in the order of the wire, without a message's TypeId."""
-    return tuple(
-        _field_of(field.name, field.type, cls) for field in fields(cls) if field.name != "TypeId"
-    )
+def _functions_of(field: Field, owner: type) -> _Functions:
+    kind = kind_of(field.cls, owner)
+    if kind.structure is not None:
+        return _functions_of_structure(kind, kind.structure)
+    encode, decode = ENCODERS[kind.built_in], DECODERS[kind.built_in]
+    code = _CODES.get(kind.built_in, "")
+    to_number, from_number = _CONVERSIONS.get(kind.built_in, (None, None))
+    if kind.members is not None:
+        from_number = functools.partial(_member_or_number, kind.members)
+    return _Functions(kind.minimum, encode, decode, code, to_number, from_number)
 
 
-def _field_of(name: str, annotation: Any, owner: type) -> _Field:
-    if not isinstance(annotation, str):
-        return _field_of_object(name, annotation, owner)
-    # asyncua quotes annotations that are strings already.
-    match = _ANNOTATION.fullmatch(annotation.strip("'\""))
-    if match is None:
-        raise UnsupportedStructure(f"{owner.__name__}.{name} is of type {annotation!r}")
-    sequence, abstract, prefix, base, optional = match.groups()
-    cls = ua.ExtensionObject if abstract else _resolve(base, owner, in_ua=bool(prefix))
-    if optional and (sequence or cls not in _PYTHON_TYPES):
-        # In asyncua's classes this is a field that a mask switches off; in ours a null String.
-        raise UnsupportedStructure(f"{owner.__name__}.{name} is optional")
-    return _Field(name, cls, sequence or "")
+def _member_or_number(members: Mapping[int, Any], value: int) -> Any:
+    return members.get(value, value)
 
 
-def _field_of_object(name: str, annotation: Any, owner: type) -> _Field:
-    origin = get_origin(annotation)
-    sequence = ""
-    if origin in (list, tuple):
-        sequence = origin.__name__
-        annotation = get_args(annotation)[0]
-        origin = get_origin(annotation)
-    if origin is type:
-        annotation = ua.ExtensionObject
-    if not isinstance(annotation, type):
-        raise UnsupportedStructure(f"{owner.__name__}.{name} is of type {annotation!r}")
-    return _Field(name, annotation, sequence)
+def _functions_of_structure(kind: Kind, cls: type) -> _Functions:
+    if not kind.recursive:
+        return _Functions(kind.minimum, encoder_of(cls), decoder_of(cls))
 
-
-def _resolve(name: str, owner: type, *, in_ua: bool) -> type:
-    places = () if in_ua else (sys.modules[owner.__module__], builtins)
-    for place in (*places, ua):
-        found = getattr(place, name, None)
-        if isinstance(found, type):
-            return found
-    raise UnsupportedStructure(f"{owner.__name__} has a field of unknown type {name}")
-
-
-def _kind_of(cls: type, owner: type) -> _Kind:
-    name = _PYTHON_TYPES.get(cls, cls.__name__)
-    if issubclass(cls, Enum):
-        return _kind_of_enum(cls)
-    if name in _NUMBERS:
-        return _NUMBERS[name]
-    if name in BUILT_IN and name != "Null":
-        encode, decode, minimum = BUILT_IN[name]
-        return _Kind(minimum, encode, decode)
-    if not is_dataclass(cls) or issubclass(cls, ua.UaUnion):
-        raise UnsupportedStructure(f"{owner.__name__} has a field of type {cls.__name__}")
-    if owner in _reachable_from(cls):
-        return _kind_of_recursive(cls)
-    return _Kind(_minimum_of(cls), encoder_of(cls), decoder_of(cls))
-
-
-def _kind_of_enum(cls: type[Enum]) -> _Kind:
-    width = "Int32"
-    if issubclass(cls, IntFlag):
-        width = cls.datatype() if hasattr(cls, "datatype") else "UInt32"
-    members = {member.value: member for member in cls}
-
-    def known(value: int) -> Any:
-        return members.get(value, value)
-
-    code = BUILT_IN_CODES[width]
-    return _Kind(struct.calcsize("<" + code), code=code, from_number=known)
-
-
-def _kind_of_recursive(cls: type) -> _Kind:
-    """Return the kind of a structure that may hold itself: looked up when met, and counted."""
-
+    # A structure that may hold itself is looked up when met, and counted.
     def encode(out: bytearray, value: Any) -> None:
         encoder_of(cls)(out, value)
 
@@ -232,30 +134,7 @@ def _kind_of_recursive(cls: type) -> _Kind:
         budget.depth += 1
         return value, at
 
-    return _Kind(1, encode, decode)
-
-
-@functools.cache
-def _reachable_from(cls: type) -> frozenset[type]:
-    """Return ``cls`` and the structures in its fields, their fields, and so on."""
-    found = {cls}
-    waiting = [cls]
-    while waiting:
-        current = waiting.pop()
-        for field in _fields_of(current):
-            inner = field.cls
-            if is_dataclass(inner) and inner.__name__ not in BUILT_IN and inner not in found:
-                found.add(inner)
-                waiting.append(inner)
-    return frozenset(found)
-
-
-@functools.cache
-def _minimum_of(cls: type) -> int:
-    """Return the fewest bytes an instance of ``cls`` takes."""
-    return sum(
-        4 if field.sequence else _kind_of(field.cls, cls).minimum for field in _fields_of(cls)
-    )
+    return _Functions(kind.minimum, encode, decode)
 
 
 # From kinds to source
@@ -276,8 +155,8 @@ class _Source:
         self._cls = cls
         self._encode: list[str] = []
         self._decode: list[str] = []
-        self._run: list[tuple[int, _Field, _Kind]] = []
-        self._fields = _fields_of(cls)
+        self._run: list[tuple[int, Field, _Functions]] = []
+        self._fields = fields_of(cls)
         self.namespace: dict[str, Any] = {
             "__name__": __name__,
             "cls": cls,
@@ -291,7 +170,7 @@ class _Source:
             "unpack": struct.unpack_from,
         }
         for number, field in enumerate(self._fields):
-            self._add(number, field, _kind_of(field.cls, cls))
+            self._add(number, field, _functions_of(field, cls))
         self._end_run()
 
     def text(self) -> str:
@@ -302,19 +181,18 @@ class _Source:
         return "\n".join(lines)
 
     def _construction(self) -> list[str]:
-        parameters = self._cls.__dataclass_params__  # type: ignore[attr-defined]
-        if parameters.frozen:
+        if is_frozen(self._cls):
             values = ", ".join(f"{field.name}=v{i}" for i, field in enumerate(self._fields))
             return [f"    return cls({values}), at"]
         lines = ["    o = new(cls)"]
         lines += [f"    o.{field.name} = v{i}" for i, field in enumerate(self._fields)]
-        for field in fields(self._cls):
-            if field.name == "TypeId":
-                self.namespace["type_id"] = field.default
-                lines.append("    o.TypeId = type_id")
+        type_id = type_id_of(self._cls)
+        if type_id is not None:
+            self.namespace["type_id"] = type_id
+            lines.append("    o.TypeId = type_id")
         return [*lines, "    return o, at"]
 
-    def _add(self, number: int, field: _Field, kind: _Kind) -> None:
+    def _add(self, number: int, field: Field, kind: _Functions) -> None:
         if kind.code and not field.sequence:
             self._run.append((number, field, kind))
             return
@@ -377,7 +255,7 @@ class _Source:
             "        raise DecodingError(f'String of length {n}')",
         ]
 
-    def _add_array(self, number: int, field: _Field, kind: _Kind) -> None:
+    def _add_array(self, number: int, field: Field, kind: _Functions) -> None:
         self._encode += [
             f"    a = value.{field.name}",
             "    if a is None: out += NULL",
@@ -400,7 +278,7 @@ class _Source:
         if field.sequence == "tuple":
             self._decode.append(f"    v{number} = tuple(v{number})")
 
-    def _add_numbers(self, number: int, kind: _Kind) -> None:
+    def _add_numbers(self, number: int, kind: _Functions) -> None:
         numbers = "a"
         taken = f"unpack(f'<{{n}}{kind.code}', data, at)"
         if kind.to_number is not None:

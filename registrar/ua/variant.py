@@ -89,10 +89,10 @@ def decode_variant(data: bytes, at: int, budget: Budget) -> tuple[ua.Variant, in
         variant.is_array = False
         if kind in _NESTING:
             budget.descend()
-            variant.Value, at = _DECODERS[kind](data, at, budget)
+            variant.Value, at = DECODERS[kind](data, at, budget)
             budget.depth += 1
         else:
-            variant.Value, at = _DECODERS[kind](data, at, budget)
+            variant.Value, at = DECODERS[kind](data, at, budget)
         return variant, at
     if not encoding & _ARRAY:
         raise DecodingError("a Variant has Dimensions and no array")
@@ -110,14 +110,14 @@ def _unknown(kind: int) -> Any:
 
 
 def _decode_array(data: bytes, at: int, budget: Budget, kind: int) -> tuple[Any, int]:
-    count, at = decode_count(data, at, budget, _MIN_SIZES[kind])
+    count, at = decode_count(data, at, budget, MIN_SIZES[kind])
     if count < 0:
         return None, at
-    code = _CODES.get(kind)
+    code = CODES.get(kind)
     if code is not None:
         layout = f"<{count}{code}"
         return list(struct.unpack_from(layout, data, at)), at + struct.calcsize(layout)
-    decode = _DECODERS[kind]
+    decode = DECODERS[kind]
     values = []
     for _ in range(count):
         value, at = decode(data, at, budget)
@@ -154,7 +154,7 @@ def encode_variant(out: bytearray, value: ua.Variant | None) -> None:
     kind = value.VariantType.value
     if not (value.is_array or isinstance(content, list | tuple)):
         out.append(kind)
-        _ENCODERS[kind](out, content)
+        ENCODERS[kind](out, content)
         return
     dimensions = value.Dimensions
     out.append(kind | _ARRAY if dimensions is None else kind | _ARRAY | _DIMENSIONS)
@@ -171,11 +171,11 @@ def _encode_array(out: bytearray, kind: int, content: Sequence[Any] | None) -> N
     while content and isinstance(content[0], list | tuple):
         content = list(chain.from_iterable(content))
     out += INT32.pack(len(content))
-    code = _CODES.get(kind)
+    code = CODES.get(kind)
     if code is not None:
         out += struct.pack(f"<{len(content)}{code}", *content)
         return
-    encode = _ENCODERS[kind]
+    encode = ENCODERS[kind]
     for element in content:
         encode(out, element)
 
@@ -264,11 +264,12 @@ def _decode_null(data: bytes, at: int, budget: Budget) -> tuple[None, int]:
     return None, at
 
 
-_CODES = {1: "?", 2: "b", 3: "B", 4: "h", 5: "H", 6: "i", 7: "I", 8: "q", 9: "Q", 10: "f", 11: "d"}
+CODES = {1: "?", 2: "b", 3: "B", 4: "h", 5: "H", 6: "i", 7: "I", 8: "q", 9: "Q", 10: "f", 11: "d"}
+"""The ``struct`` codes of the types that are plain numbers."""
 
 _BUILT_IN: tuple[tuple[Encoder, Decoder, int], ...] = (
     (_encode_null, _decode_null, 0),
-    *((*_number(code), struct.calcsize("<" + code)) for code in _CODES.values()),
+    *((*_number(code), struct.calcsize("<" + code)) for code in CODES.values()),
     (binary.encode_string, binary.decode_string, 4),
     (binary.encode_datetime, binary.decode_datetime, 8),
     (binary.encode_guid, binary.decode_guid, 16),
@@ -288,20 +289,14 @@ _BUILT_IN: tuple[tuple[Encoder, Decoder, int], ...] = (
 )
 """Encoder, decoder and fewest bytes of each built-in type, by its number."""
 
-_ENCODERS = tuple(row[0] for row in _BUILT_IN)
-_DECODERS = tuple(row[1] for row in _BUILT_IN)
-_MIN_SIZES = tuple(row[2] for row in _BUILT_IN)
+ENCODERS = tuple(row[0] for row in _BUILT_IN)
+DECODERS = tuple(row[1] for row in _BUILT_IN)
+MIN_SIZES = tuple(row[2] for row in _BUILT_IN)
 _NESTING = frozenset((22, 23, 25))
 _VARIANT_TYPES: tuple[Any, ...] = (
     *ua.VariantType,
     *(ua.VariantTypeCustom(number) for number in range(26, 32)),
 )
-
-BUILT_IN = {kind.name: row for kind, row in zip(ua.VariantType, _BUILT_IN, strict=False)}
-"""The same by the name of the type."""
-
-BUILT_IN_CODES = {ua.VariantType(kind).name: code for kind, code in _CODES.items()}
-"""The ``struct`` codes of the types that are plain numbers."""
 
 
 def _structure_decoder(identifier: object) -> Decoder | None:

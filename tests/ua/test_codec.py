@@ -24,7 +24,8 @@ from registrar.ua.codec import (
     encode_value,
     read_request_handle,
 )
-from registrar.ua.structure import UnsupportedStructure, decoder_of
+from registrar.ua.fields import UnsupportedStructure
+from registrar.ua.structure import decoder_of
 from tests.ua.samples import Sampler
 
 STRUCTURES = sorted(
