@@ -30,6 +30,8 @@ class Reason(StrEnum):
     TICKET_SIGNER_EXPIRED = "ticket_signer_expired"
     TICKET_SIGNER_INVALID = "ticket_signer_invalid"
     TICKET_SIGNER_REVOCATION_UNKNOWN = "ticket_signer_revocation_unknown"
+    AUTHORITY_OUT_OF_SCOPE = "authority_out_of_scope"
+    AUTHORITY_STOPPED = "authority_stopped"
     # DeviceIdentity Certificates
     COMPOSITE_PARTIAL_MATCH = "composite_partial_match"
     DEVICE_CERTIFICATE_INVALID = "device_certificate_invalid"

@@ -183,6 +183,11 @@ class Certificate:
         except (ValueError, UnsupportedAlgorithm, TypeError) as error:
             raise CertificateRejected(f"public key: {error}", subject=self.subject) from error
 
+    @cached_property
+    def key_digest(self) -> str:
+        """The SHA-256 digest of ``public_key_der`` in lower-case hex."""
+        return hashlib.sha256(self.public_key_der).hexdigest()
+
     @property
     def has_rsa_key(self) -> bool:
         """Tells whether the public key says it is an RSA key; it is not decoded."""

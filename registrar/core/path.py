@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from itertools import pairwise
 
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
@@ -41,6 +41,8 @@ MAX_PATHS = 8
 
 MAX_SIGNATURE_CHECKS = 20
 """Signatures that are checked to build the chains of one leaf."""
+
+NEVER = datetime.max.replace(tzinfo=UTC)
 
 MAX_INTERMEDIATES = 64
 """Certificates a caller may pass beside the lists."""
@@ -104,6 +106,12 @@ class ValidPath:
     suppressed: tuple[Suppressed, ...]
     """Findings that did not refuse the chain; each has to be audited."""
 
+    anchors: tuple[Certificate, ...] = ()
+    """Those of the chain that the lists trust, nearest to the leaf first."""
+
+    ends: datetime
+    """When time alone takes away what it rests on: an end of validity, a nextUpdate."""
+
     @property
     def leaf(self) -> Certificate:
         return self.certificates[0]
@@ -156,6 +164,7 @@ class _Validation:
         self._checks_left = MAX_SIGNATURE_CHECKS
         self._bad_signature = False
         self._suppressed: list[Suppressed] = []
+        self._fresh_until: list[datetime] = []
         self._sent: dict[bytes, list[Certificate]] = {}
         for certificate in intermediates[:MAX_INTERMEDIATES]:
             self._sent.setdefault(certificate.subject_bytes, []).append(certificate)
@@ -174,7 +183,12 @@ class _Validation:
                 if looked_at == MAX_PATHS:
                     break
             else:
-                return ValidPath(certificates=chain, suppressed=tuple(self._suppressed))
+                return ValidPath(
+                    certificates=chain,
+                    suppressed=tuple(self._suppressed),
+                    anchors=self._trusted(chain),
+                    ends=self._end(chain),
+                )
         if furthest is not None:
             raise furthest
         if self._bad_signature:
@@ -204,11 +218,14 @@ class _Validation:
         for trust in self._lists:
             found.update(dict.fromkeys(trust.named(name)))
         found.update(dict.fromkeys(self._sent.get(name, ())))
+        wanted = certificate.aki
         fitting = [
             issuer
             for issuer in found
-            if certificate.aki is None or issuer.ski is None or certificate.aki == issuer.ski
+            if wanted is None or issuer.ski is None or wanted == issuer.ski
         ]
+        # Those the key identifier names come first; within both, members of the lists do.
+        fitting.sort(key=lambda issuer: wanted is None or issuer.ski is None)
         return fitting[:MAX_CANDIDATES]
 
     def _is_issued_by(self, certificate: Certificate, issuer: Certificate) -> bool:
@@ -230,6 +247,8 @@ class _Validation:
     # Steps 4 to 11
 
     def _check(self, chain: tuple[Certificate, ...]) -> None:
+        self._fresh_until = []
+        self._check_stopped(chain)
         for certificate in chain:
             self._check_policy(certificate, is_anchor=certificate is chain[-1] is not self._leaf)
         if self._options.check_trust:
@@ -262,12 +281,37 @@ class _Validation:
             self._found(Check.POLICY, certificate, f"a curve of {key.key_size} bits")
 
     def _check_trust(self, chain: tuple[Certificate, ...]) -> None:
-        anchors = _anchors(chain, self._options.anchor)
-        if not any(trust.trusts(certificate) for trust in self._lists for certificate in anchors):
+        if not self._trusted(chain):
+            possible = len(_anchors(chain, self._options.anchor))
             raise self._rejected(
                 StatusCode.BadCertificateUntrusted,
-                f"none of {len(anchors)} certificates of its chain that may be is in the list",
+                f"none of {possible} certificates of its chain that may be is in the list",
             )
+
+    def _trusted(self, chain: tuple[Certificate, ...]) -> tuple[Certificate, ...]:
+        return tuple(
+            certificate
+            for certificate in _anchors(chain, self._options.anchor)
+            if any(trust.trusts(certificate) for trust in self._lists)
+        )
+
+    def _check_stopped(self, chain: tuple[Certificate, ...]) -> None:
+        """Refuse every way through a key that was stopped; never suppressed (T7)."""
+        stopped = frozenset[str]().union(*(trust.stopped for trust in self._lists))
+        if not stopped:
+            return
+        for certificate in chain:
+            if certificate.key_digest in stopped:
+                raise CertificateRejected(
+                    f"the authority {certificate.subject[:80]!r} was stopped",
+                    status=StatusCode.BadCertificateUntrusted,
+                    reason=Reason.AUTHORITY_STOPPED,
+                    subject=self._leaf.subject,
+                )
+
+    def _end(self, chain: tuple[Certificate, ...]) -> datetime:
+        ends = [one.not_after for one in chain if one.not_after >= self._now]
+        return min((*ends, *self._fresh_until), default=NEVER)
 
     def _check_time(self, certificate: Certificate) -> None:
         is_leaf = certificate is self._leaf
@@ -318,7 +362,7 @@ class _Validation:
 
     def _check_revocation(self, certificate: Certificate, issuer: Certificate) -> None:
         is_leaf = certificate is self._leaf
-        is_known = False
+        fresh_until: list[datetime] = []
         for trust in self._lists:
             for crl in trust.crls_of(certificate.issuer_bytes):
                 if not is_crl_of(crl, issuer):
@@ -330,8 +374,10 @@ class _Validation:
                         else StatusCode.BadCertificateIssuerRevoked
                     )
                     raise self._rejected(code, f"{certificate.subject[:80]!r} is on a CRL")
-                is_known = is_known or crl.is_fresh(self._now)
-        if is_known:
+                if crl.is_fresh(self._now) and crl.next_update is not None:
+                    fresh_until.append(crl.next_update)
+        if fresh_until:
+            self._fresh_until.append(max(fresh_until))
             return
         if self._options.skip_revocation_without_pointer and not certificate.has_revocation_pointer:
             self._record(Check.REVOCATION_SKIPPED, certificate, "neither CRL nor CDP nor AIA")

@@ -71,6 +71,14 @@ DESCRIPTIONS: Mapping[Reason, Description] = {
         "No revocation list tells whether the Ticket's signer is revoked.",
         "Add the revocation list of the signer's issuer and retry the device.",
     ),
+    Reason.AUTHORITY_OUT_OF_SCOPE: _row(
+        "The authority vouches for something outside the scope the site trusts it in.",
+        "Ask the authority what this is; if it is right, widen its scope with registrar trust add.",
+    ),
+    Reason.AUTHORITY_STOPPED: _row(
+        "An authority that everything here rests on was stopped.",
+        "Do not install the device until the authority is lifted with registrar trust stop --lift.",
+    ),
     Reason.COMPOSITE_PARTIAL_MATCH: _row(
         "The device belongs to a Composite, but no certificate of it names that Composite.",
         "Ask the builder of the Composite to install the Composite certificate.",

@@ -15,6 +15,7 @@ from typing import NewType
 
 from registrar.core.certificate import Certificate
 from registrar.core.crl import Crl
+from registrar.core.scope import Scope
 
 
 class TrustListName(StrEnum):
@@ -25,6 +26,9 @@ class TrustListName(StrEnum):
     ADMINISTRATORS = "administrators"
     APPLICATIONS = "applications"
     SITE_AUTHORITIES = "site_authorities"
+
+
+_UNLIMITED = Scope()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +44,12 @@ class TrustList:
 
     issuer_crls: tuple[Crl, ...] = ()
 
+    scopes: tuple[tuple[str, Scope], ...] = ()
+    """What a trusted certificate, by its thumbprint, may vouch for; unnamed ones for all (T7)."""
+
+    stopped: frozenset[str] = frozenset()
+    """``Certificate.key_digest`` of CAs and signers through whom no path may lead (T7)."""
+
     @classmethod
     def from_der(
         cls,
@@ -48,6 +58,8 @@ class TrustList:
         trusted_crls: Iterable[bytes] = (),
         issuer_certificates: Iterable[bytes] = (),
         issuer_crls: Iterable[bytes] = (),
+        scopes: Iterable[tuple[str, Scope]] = (),
+        stopped: Iterable[str] = (),
     ) -> TrustList:
         """Read every certificate and CRL.
 
@@ -59,6 +71,8 @@ class TrustList:
             trusted_crls=tuple(map(Crl.from_der, trusted_crls)),
             issuer_certificates=tuple(map(Certificate.from_der, issuer_certificates)),
             issuer_crls=tuple(map(Crl.from_der, issuer_crls)),
+            scopes=tuple(scopes),
+            stopped=frozenset(stopped),
         )
 
     def trusts(self, certificate: Certificate) -> bool:
@@ -68,6 +82,10 @@ class TrustList:
     def holds(self, certificate: Certificate) -> bool:
         """Tell whether exactly this certificate stands in the list, trusted or issuer."""
         return certificate in self._trusted or certificate in self._issuers
+
+    def scope_of(self, certificate: Certificate) -> Scope:
+        """Return what a trusted certificate may vouch for."""
+        return self._scopes.get(certificate.thumbprint, _UNLIMITED) if self.scopes else _UNLIMITED
 
     def named(self, subject_bytes: bytes) -> tuple[Certificate, ...]:
         """Return the certificates of one subject name, trusted ones first."""
@@ -91,7 +109,13 @@ class TrustList:
             thumbprints = sorted({entry.thumbprint for entry in entries})
             total.update(len(thumbprints).to_bytes(4))
             total.update("".join(thumbprints).encode())
+        limits = sorted(f"{thumbprint} {scope!r}" for thumbprint, scope in self.scopes)
+        total.update("\n".join((*limits, *sorted(self.stopped))).encode())
         return total.hexdigest()
+
+    @cached_property
+    def _scopes(self) -> Mapping[str, Scope]:
+        return dict(self.scopes)
 
     @cached_property
     def _trusted(self) -> frozenset[Certificate]:

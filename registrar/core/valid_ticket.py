@@ -67,6 +67,13 @@ class ValidTicket:
 
     signer_subject: str
     signer_not_after: datetime
+
+    authority: str
+    """SHA-256 thumbprint of the listed certificate that the belief in ``signer`` rests on."""
+
+    good_until: datetime
+    """When the clock alone takes this belief away; aware."""
+
     composite_uris: tuple[str, ...]
     """``opc-uri`` of good signatures: the Composites a builder put the Device into."""
 
@@ -104,6 +111,8 @@ class ValidTicket:
                 "signer": self.signer,
                 "signer_subject": self.signer_subject,
                 "signer_not_after": self.signer_not_after.isoformat(),
+                "authority": self.authority,
+                "good_until": self.good_until.isoformat(),
                 "composite_uris": self.composite_uris,
                 "validated_at": self.validated_at.isoformat(),
                 "trust_digest": self.trust_digest,
@@ -133,6 +142,8 @@ class ValidTicket:
                 signer=stored["signer"],
                 signer_subject=stored["signer_subject"],
                 signer_not_after=datetime.fromisoformat(stored["signer_not_after"]),
+                authority=stored["authority"],
+                good_until=datetime.fromisoformat(stored["good_until"]),
                 composite_uris=tuple(stored["composite_uris"]),
                 validated_at=datetime.fromisoformat(stored["validated_at"]),
                 trust_digest=stored["trust_digest"],

@@ -17,7 +17,7 @@ from datetime import datetime
 
 from registrar.core.certificate import Certificate
 from registrar.core.jws import Jws, JwsLimits, JwsSignature, ProtectedHeader, decode_jws
-from registrar.core.path import validate_path
+from registrar.core.path import NEVER, validate_path
 from registrar.core.signatures import SignatureCheck, signatures_hold
 from registrar.core.ticket import Ticket
 from registrar.core.ticket_json import claimed_uri, decode_ticket
@@ -53,10 +53,12 @@ _FURTHEST: Mapping[Reason, int] = {
             Reason.TICKET_ALGORITHM_REFUSED,
             Reason.TICKET_SIGNER_INVALID,
             Reason.TICKET_SIGNER_UNTRUSTED,
+            Reason.AUTHORITY_STOPPED,
             Reason.TICKET_SIGNER_EXPIRED,
             Reason.TICKET_SIGNER_REVOCATION_UNKNOWN,
             Reason.TICKET_SIGNER_REVOKED,
             Reason.TICKET_SIGNATURE_INVALID,
+            Reason.AUTHORITY_OUT_OF_SCOPE,
         )
     )
 }
@@ -85,6 +87,8 @@ class _Verdict:
 
     error: CertificateRejected | None
     suppressed: tuple[str, ...] = ()
+    anchors: tuple[Certificate, ...] = ()
+    ends: datetime = NEVER
 
 
 class TicketVerifier:
@@ -141,7 +145,9 @@ class TicketVerifier:
                     detail="the signature does not fit content and key",
                 )
         return [
-            jws if isinstance(jws, TicketInvalid) else self._conclude(jws, found, route, now)
+            jws
+            if isinstance(jws, TicketInvalid)
+            else self._conclude(jws, found, verdicts, route, now)
             for jws, found in zip(opened, outcomes, strict=True)
         ]
 
@@ -175,7 +181,9 @@ class TicketVerifier:
         )
         if verdict.error is None:
             return outcome
-        reason = _SIGNER_REASONS[verdict.error.status]
+        reason = verdict.error.reason
+        if reason is not Reason.AUTHORITY_STOPPED:
+            reason = _SIGNER_REASONS[verdict.error.status]
         return replace(outcome, reason=reason, detail=str(verdict.error))
 
     def _judge_signer(
@@ -194,6 +202,8 @@ class TicketVerifier:
         return _Verdict(
             error=None,
             suppressed=tuple(f"{one.check}: {one.detail}" for one in path.suppressed),
+            anchors=path.anchors,
+            ends=path.ends,
         )
 
     def _options(self, route: Route) -> ValidationOptions:
@@ -207,17 +217,27 @@ class TicketVerifier:
         return replace(options, anchor=Anchor.LEAF_OR_ISSUING_CA if wide else Anchor.LEAF)
 
     def _conclude(
-        self, jws: Jws, outcomes: list[SignatureOutcome], route: Route, now: datetime
+        self,
+        jws: Jws,
+        outcomes: list[SignatureOutcome],
+        verdicts: Mapping[tuple[Certificate, ...], _Verdict],
+        route: Route,
+        now: datetime,
     ) -> ValidTicket | TicketInvalid:
         try:
-            return self._believe(jws, outcomes, route, now)
+            return self._believe(jws, outcomes, verdicts, route, now)
         except TicketInvalid as error:
             error.claimed_uri = claimed_uri(jws.payload)
             error.subject = error.subject or error.claimed_uri
             return error
 
     def _believe(
-        self, jws: Jws, outcomes: list[SignatureOutcome], route: Route, now: datetime
+        self,
+        jws: Jws,
+        outcomes: list[SignatureOutcome],
+        verdicts: Mapping[tuple[Certificate, ...], _Verdict],
+        route: Route,
+        now: datetime,
     ) -> ValidTicket:
         headers = [signature.header for signature in jws.signatures]
         good = [
@@ -238,7 +258,11 @@ class TicketVerifier:
             raise TicketInvalid(
                 "a Device cannot sign its own Ticket", reason=Reason.TICKET_SIGNER_INVALID
             )
+        resting = self._authorities_of(ticket, good, verdicts, now)
+        good = list(resting)
         first = max(good, key=lambda header: header.signer.not_after)
+        authority = resting[first]
+        until = self._authorities.scope_of(authority).until or NEVER
         return ValidTicket(
             ticket=ticket,
             document=jws.document,
@@ -247,6 +271,8 @@ class TicketVerifier:
             signer=first.signer.thumbprint,
             signer_subject=first.signer.subject,
             signer_not_after=first.signer.not_after,
+            authority=authority.thumbprint,
+            good_until=min(verdicts[first.certificates].ends, until),
             composite_uris=tuple(
                 dict.fromkeys(header.composite_uri for header in good if header.composite_uri)
             ),
@@ -254,6 +280,33 @@ class TicketVerifier:
             trust_digest=self._authorities.digest,
             outcomes=tuple(outcomes),
         )
+
+    def _authorities_of(
+        self,
+        ticket: Ticket,
+        good: Sequence[ProtectedHeader],
+        verdicts: Mapping[tuple[Certificate, ...], _Verdict],
+        now: datetime,
+    ) -> dict[ProtectedHeader, Certificate]:
+        """Return for each good signature the nearest authority whose scope holds the Ticket (T7).
+
+        Raises:
+            TicketInvalid: every authority is trusted for something else.
+        """
+        resting: dict[ProtectedHeader, Certificate] = {}
+        fault = ""
+        for header in good:
+            for anchor in verdicts[header.certificates].anchors:
+                found = self._authorities.scope_of(anchor).fault(
+                    manufacturer=ticket.manufacturer_name, uri=ticket.uri, now=now
+                )
+                if not found:
+                    resting[header] = anchor
+                    break
+                fault = fault or f"authority {anchor.subject[:80]!r}: {found}"
+        if not resting:
+            raise TicketInvalid(fault, reason=Reason.AUTHORITY_OUT_OF_SCOPE)
+        return resting
 
 
 def _decode(payload: bytes, good: Sequence[ProtectedHeader]) -> Ticket:

@@ -140,6 +140,8 @@ def merge(known: ValidTicket, new: ValidTicket) -> ValidTicket:
         signer=latest.signer,
         signer_subject=latest.signer_subject,
         signer_not_after=latest.signer_not_after,
+        authority=latest.authority,
+        good_until=latest.good_until,
         composite_uris=tuple(dict.fromkeys((*known.composite_uris, *new.composite_uris))),
         validated_at=new.validated_at,
         trust_digest=new.trust_digest,

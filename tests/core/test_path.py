@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa,
 from registrar.core import path as module
 from registrar.core.certificate import MAX_CHAIN_LENGTH, Certificate
 from registrar.core.path import REASONS, ValidPath, validate_path
+from registrar.core.signatures import is_issued_by
 from registrar.core.trust import TrustList
 from registrar.core.validation import (
     DEVICE_IDENTITY,
@@ -201,6 +202,24 @@ def test_the_length_of_a_chain_is_limited(length: int) -> None:
         assert len(validate(leaf, trusting(ca), sent=leaf.above).certificates) == length
 
 
+def test_an_issuer_that_the_key_identifier_names_is_found_behind_a_thousand() -> None:
+    double = root("ca", ski=False)
+    names = [x509.DNSName(f"{number}") for number in range(1_000)]
+    doubles = [make("ca", key=double.key, is_ca=True, ski=False, names=[one]) for one in names]
+    genuine = root("ca")
+    leaf = genuine.issue("leaf")
+
+    assert validate(leaf, trusting(*doubles, genuine)).root == genuine.certificate
+
+
+def test_a_member_of_the_list_is_found_behind_certificates_that_were_sent() -> None:
+    doubles = [root("ca", ski=False).certificate for _ in range(module.MAX_INTERMEDIATES)]
+    genuine = root("ca", ski=False)
+    leaf = genuine.issue("leaf", aki=False)
+
+    assert validate(leaf, trusting(genuine), sent=doubles).root == genuine.certificate
+
+
 def test_candidates_of_one_name_are_limited() -> None:
     doubles = [root("ca", ski=False) for _ in range(module.MAX_CANDIDATES)]
     genuine = root("ca", ski=False)
@@ -208,6 +227,30 @@ def test_candidates_of_one_name_are_limited() -> None:
 
     validate(leaf, trusting(*doubles[1:], genuine))
     assert refusal(leaf, trusting(*doubles, genuine)) is StatusCode.BadCertificateInvalid
+
+
+def test_signature_checks_of_one_leaf_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every CA of a mesh certified every other, so that there are more ways than anyone walks."""
+    cas = [root(f"ca {number}") for number in range(8)]
+    mesh = [
+        make(f"ca {at}", key=one.key, is_ca=True, issuer=other).certificate
+        for at, one in enumerate(cas)
+        for other in cas
+        if other is not one
+    ]
+    checked: list[Certificate] = []
+    genuine = is_issued_by
+
+    def counting(certificate: Certificate, issuer: Certificate) -> bool:
+        checked.append(certificate)
+        return genuine(certificate, issuer)
+
+    monkeypatch.setattr(module, "is_issued_by", counting)
+
+    assert refusal(cas[0].issue("leaf"), trusting(root("stranger")), sent=mesh) is (
+        StatusCode.BadCertificateChainIncomplete
+    )
+    assert len(checked) == module.MAX_SIGNATURE_CHECKS
 
 
 def test_signature_checks_of_one_leaf_are_limited() -> None:
