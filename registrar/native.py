@@ -1,8 +1,8 @@
 """The switch to compiled code.
 
-``@compiled`` puts the function of the same name from ``registrar._native.<module>`` in the place
-of the Python one, where it was built and ``REGISTRAR_PURE`` is not set. The Python one stays its
-specification: ``inspect.unwrap`` gives it back.
+``@compiled`` puts the function or class of the same name from ``registrar._native.<module>`` in
+the place of the Python one, where it was built and ``REGISTRAR_PURE`` is not set. The Python one
+stays its specification: ``inspect.unwrap`` gives it back.
 """
 
 from __future__ import annotations
@@ -11,15 +11,14 @@ import functools
 import importlib
 import os
 from collections.abc import Callable
-from typing import ParamSpec, TypeVar, cast
+from typing import TypeVar, cast
 
-P = ParamSpec("P")
-R = TypeVar("R")
+Body = TypeVar("Body", bound=Callable[..., object])
 
 PURE = os.environ.get("REGISTRAR_PURE", "") not in ("", "0")
 """True where the environment asks for the Python bodies."""
 
-EXTENSIONS = ("signatures",)
+EXTENSIONS = ("signatures", "symmetric")
 """The extensions a full build has; each is the twin of one Python module."""
 
 
@@ -35,20 +34,23 @@ def is_compiled() -> bool:
     return not missing_extensions()
 
 
-def compiled(function: Callable[P, R]) -> Callable[P, R]:
-    """Return the compiled twin of ``function``, or ``function`` itself where there is none."""
+def compiled(body: Body) -> Body:
+    """Return the compiled twin of a function or class, or ``body`` itself where there is none."""
     if PURE:
-        return function
-    module = _load(function.__module__.rpartition(".")[2])
-    twin = getattr(module, function.__name__, None)
+        return body
+    twin = getattr(_load(body.__module__.rpartition(".")[2]), body.__name__, None)
     if twin is None:
-        return function
+        return body
+    if isinstance(body, type):
+        # A subclass, because a native class takes no attributes such as __wrapped__.
+        native = type(body.__name__, (twin,), {"__slots__": ()})
+        return cast(Body, functools.update_wrapper(native, body, updated=()))
 
-    @functools.wraps(function)
-    def call(*args: P.args, **kwargs: P.kwargs) -> R:
-        return cast(R, twin(*args, **kwargs))
+    @functools.wraps(body)
+    def call(*args: object, **kwargs: object) -> object:
+        return twin(*args, **kwargs)
 
-    return call
+    return cast(Body, call)
 
 
 def _load(name: str) -> object | None:

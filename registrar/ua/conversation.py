@@ -216,14 +216,13 @@ class Conversation:
                 status=StatusCode.BadTcpSecureChannelUnknown,
             )
         token = self._token(token_id, now)
-        plain = token.opening.open(data)
-        sequence_number, request_id = SEQUENCE_HEADER.unpack_from(plain)
+        sequence_number, request_id, body = token.opening.open(data)
         self.receive_sequence.check(sequence_number)
         if token is not self.tokens[0]:
             # The peer uses the new token, so the old one is over, for us as well.
             self.tokens = [token]
             self.sending = token
-        return request_id, plain[SEQUENCE_HEADER.size :]
+        return request_id, body
 
     def _token(self, token_id: int, now: float) -> Token:
         for token in self.tokens:

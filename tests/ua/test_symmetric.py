@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+from inspect import unwrap
 
 import pytest
 from asyncua.crypto import uacrypto
@@ -30,7 +31,15 @@ from registrar.ua.symmetric import (
 
 POLICIES = [BASIC256SHA256, AES128_SHA256_RSAOAEP, AES256_SHA256_RSAPSS]
 KEYS = derive_keys(BASIC256SHA256, secret=b"s" * 32, seed=b"n" * 32)
-KINDS = ["plain", "signed", "encrypted"]
+SECURED = ["signed", "signed in Python", "encrypted", "encrypted in Python"]
+"""Where nothing is compiled, the two bodies of each are the same."""
+KINDS = ["plain", *SECURED]
+MAKERS = {
+    "signed": SignedChunks,
+    "signed in Python": unwrap(SignedChunks),
+    "encrypted": EncryptedChunks,
+    "encrypted in Python": unwrap(EncryptedChunks),
+}
 
 
 def make(kind: str, policy: SecurityPolicy = BASIC256SHA256) -> ChunkSecurity:
@@ -38,7 +47,8 @@ def make(kind: str, policy: SecurityPolicy = BASIC256SHA256) -> ChunkSecurity:
     if kind == "plain":
         return PlainChunks()
     keys = derive_keys(policy, secret=b"s" * 32, seed=b"n" * 32)
-    return SignedChunks(policy, keys) if kind == "signed" else EncryptedChunks(policy, keys)
+    security: ChunkSecurity = MAKERS[kind](policy, keys)
+    return security
 
 
 def seal(security: ChunkSecurity, body: bytes, sequence: int = 5) -> bytes:
@@ -54,6 +64,11 @@ def test_keys_are_derived_as_asyncua_derives_them(secret: bytes, seed: bytes) ->
     assert p_sha256(secret, seed, 80) == b"".join(theirs)
 
 
+@given(secret=st.binary(max_size=140), seed=st.binary(max_size=140), length=st.integers(0, 130))
+def test_both_bodies_derive_the_same(secret: bytes, seed: bytes, length: int) -> None:
+    assert p_sha256(secret, seed, length) == unwrap(p_sha256)(secret, seed, length)
+
+
 @pytest.mark.clause("OPC 10000-6 §6.7.6")
 @pytest.mark.parametrize("policy", POLICIES)
 def test_keys_have_the_lengths_of_the_policy(policy: SecurityPolicy) -> None:
@@ -67,14 +82,15 @@ def test_keys_have_the_lengths_of_the_policy(policy: SecurityPolicy) -> None:
 
 
 @pytest.mark.clause("OPC 10000-6 §6.7.2.5")
+@pytest.mark.parametrize("kind", SECURED[2:])
 @given(bodies=st.lists(st.binary(max_size=70), min_size=1, max_size=5))
-def test_a_running_context_gives_what_a_fresh_one_gives(bodies: list[bytes]) -> None:
+def test_a_running_context_gives_what_a_fresh_one_gives(kind: str, bodies: list[bytes]) -> None:
     """Each chunk starts at the derived IV, whatever came before it."""
-    running = make("encrypted")
+    running = make(kind)
 
     for body in bodies:
         chunk = seal(running, body)
-        assert chunk == seal(make("encrypted"), body)
+        assert chunk == seal(make(kind), body)
         cipher = Cipher(algorithms.AES(KEYS.encrypting_key), modes.CBC(KEYS.iv)).decryptor()
         plain = cipher.update(chunk[16:]) + cipher.finalize()
         mac = hmac.digest(KEYS.signing_key, chunk[:16] + plain[:-32], hashlib.sha256)
@@ -90,11 +106,39 @@ def test_what_was_sealed_opens(kind: str, policy: SecurityPolicy) -> None:
     for length in range(70):
         chunk = seal(sealing, bytes(length), sequence=length)
         assert int.from_bytes(chunk[4:8], "little") == len(chunk)
-        assert opening.open(chunk) == FULL_HEADER.pack(b"", 0, 0, 0, length, 9)[16:] + bytes(length)
+        assert opening.open(chunk) == (length, 9, bytes(length))
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+@pytest.mark.parametrize("kind", ["signed", "encrypted"])
+def test_both_bodies_seal_the_same_and_open_each_other(kind: str, policy: SecurityPolicy) -> None:
+    compiled, pure = make(kind, policy), make(f"{kind} in Python", policy)
+    compiled_opening, pure_opening = make(kind, policy), make(f"{kind} in Python", policy)
+    longest = pure.body_size(8192)
+    assert compiled.body_size(8192) == longest
+
+    for length in (*range(201), *range(longest - 17, longest + 18)):
+        body = bytes(at % 251 for at in range(length))
+        chunk = seal(compiled, body, sequence=0xFFFF_FFFF - length)
+        assert chunk == seal(pure, body, sequence=0xFFFF_FFFF - length)
+        assert compiled_opening.open(chunk) == pure_opening.open(chunk)
+        assert pure_opening.open(chunk) == (0xFFFF_FFFF - length, 9, body)
 
 
 @pytest.mark.clause("OPC 10000-6 §6.7.2")
-@pytest.mark.parametrize("kind", KINDS[1:])
+@pytest.mark.parametrize("kind", SECURED)
+def test_a_refused_chunk_leaves_the_context_as_it_was(kind: str) -> None:
+    opening = make(kind)
+    chunk = seal(make(kind), b"a small body")
+
+    for at in range(len(chunk)):
+        with pytest.raises(SecurityChecksFailed):
+            opening.open(chunk[:at] + bytes([chunk[at] ^ 0x80]) + chunk[at + 1 :])
+        assert opening.open(chunk) == (5, 9, b"a small body")
+
+
+@pytest.mark.clause("OPC 10000-6 §6.7.2")
+@pytest.mark.parametrize("kind", SECURED)
 def test_a_change_at_any_bit_is_refused(kind: str) -> None:
     chunk = seal(make(kind), b"a small body")
 
@@ -115,10 +159,13 @@ def test_a_chunk_cut_anywhere_is_refused(kind: str) -> None:
 
 
 @pytest.mark.clause("OPC 10000-6 §6.7.2.5")
+@pytest.mark.parametrize("kind", SECURED[2:])
 @pytest.mark.parametrize(
     ("padding", "fits"), [(1, False), (6, False), (7, True), (8, False), (255, False)]
 )
-def test_padding_is_checked_even_under_a_good_signature(padding: int, fits: bool) -> None:
+def test_padding_is_checked_even_under_a_good_signature(
+    kind: str, padding: int, fits: bool
+) -> None:
     def forge(tail: bytes) -> bytes:
         head = FULL_HEADER.pack(b"MSGF", 16 + 48, 1, 2, 5, 9)
         data = head + tail
@@ -128,10 +175,10 @@ def test_padding_is_checked_even_under_a_good_signature(padding: int, fits: bool
 
     tail = bytes([7] * 7 + [padding])
     if fits:
-        assert make("encrypted").open(forge(tail))[8:] == b""
+        assert make(kind).open(forge(tail)) == (5, 9, b"")
         return
     with pytest.raises(SecurityChecksFailed):
-        make("encrypted").open(forge(tail))
+        make(kind).open(forge(tail))
 
 
 @pytest.mark.clause("OPC 10000-6 §6.7.2.5")
