@@ -127,23 +127,15 @@ class Demo:
         began = time.monotonic()
         with self._directory() as directory:
             self.view.phase("making the site")
-            site = _make_site(directory / "site")
-            manager = site.issue_application(
-                directory / "update-manager",
-                name="SoftwareUpdateManager",
-                application_uri="urn:registrar:demo:software-update-manager",
-            )
-            with site.store() as store:
-                for _ in trust.add(store, TrustListName.ADMINISTRATORS, [manager.certificate]):
-                    pass
+            site = make_site(directory / "site")
+            as_manager = add_update_manager(site, directory / "update-manager")
             self.view.phase(f"making a plant of {self.devices} devices")
             delivery = directory / "delivery"
             arguments = [
                 *("--devices", str(self.devices), "--seed", str(self.seed)),
                 *(() if self.impostors is None else ("--impostors", str(self.impostors))),
                 *("--out", str(delivery), "--base", free_base()),
-                *("--update-manager", f"opc.tcp://127.0.0.1:{site.settings.listener.port}"),
-                *("--certificate", str(manager.certificate), "--key", str(manager.private_key)),
+                *as_manager,
             ]
             async with fleet_process(*arguments, devices=self.devices, log_directory=directory):
                 return await self._with_plant(site, delivery, began)
@@ -218,13 +210,34 @@ def import_delivery(site: Site, delivery: Path) -> tuple[Site, int, int]:
     return site, sum(received), len(received) - sum(received)
 
 
-def _make_site(directory: Path) -> Site:
+def make_site(directory: Path) -> Site:
+    """Make a site that listens on a free port of 127.0.0.1."""
     site = Site.create(directory)
     with socket.create_server(("127.0.0.1", 0)) as free:
         port: int = free.getsockname()[1]
     listener = ListenerSettings(host="127.0.0.1", port=port)
     save(directory, replace(site.settings, listener=listener))
     return Site.open(directory)
+
+
+def add_update_manager(site: Site, directory: Path) -> tuple[str, ...]:
+    """Let ``site`` trust a pretended SoftwareUpdateManager; its certificate goes to ``directory``.
+
+    Returns:
+        The arguments with which ``registrar fleet`` is that manager.
+    """
+    manager = site.issue_application(
+        directory,
+        name="SoftwareUpdateManager",
+        application_uri="urn:registrar:demo:software-update-manager",
+    )
+    with site.store() as store:
+        for _ in trust.add(store, TrustListName.ADMINISTRATORS, [manager.certificate]):
+            pass
+    return (
+        *("--update-manager", f"opc.tcp://127.0.0.1:{site.settings.listener.port}"),
+        *("--certificate", str(manager.certificate), "--key", str(manager.private_key)),
+    )
 
 
 async def _judged(

@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import os
 import signal
-import socket
 import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -15,13 +14,10 @@ from pathlib import Path
 
 import orjson
 
-from registrar.app import trust
 from registrar.app.config import save
-from registrar.app.demo import import_delivery
+from registrar.app.demo import add_update_manager, import_delivery, make_site
 from registrar.app.fleet import fleet_process
-from registrar.app.settings import ListenerSettings
 from registrar.app.site import Site
-from registrar.core.trust import TrustListName
 
 BUDGET_S = 90.0
 """For one campaign; only a hang takes as long."""
@@ -49,20 +45,11 @@ async def plant(
 ) -> AsyncIterator[Plant]:
     """Run genuine Devices in a process of their own, with ``sites`` sites that wait for them."""
     made = [_make_site(directory / f"site-{number}") for number in range(sites)]
-    manager = made[0].issue_application(
-        directory / "update-manager",
-        name="SoftwareUpdateManager",
-        application_uri="urn:example.com:software-update-manager",
-    )
-    with made[0].store() as store:
-        for _ in trust.add(store, TrustListName.ADMINISTRATORS, [manager.certificate]):
-            pass
     delivery = directory / "delivery"
     arguments = [
         *("--devices", str(devices), "--impostors", "0", "--seed", str(seed)),
         *("--out", str(delivery), "--base", base),
-        *("--update-manager", f"opc.tcp://127.0.0.1:{made[0].settings.listener.port}"),
-        *("--certificate", str(manager.certificate), "--key", str(manager.private_key)),
+        *add_update_manager(made[0], directory / "update-manager"),
     ]
     async with fleet_process(*arguments, devices=devices, log_directory=directory):
         yield Plant(
@@ -136,13 +123,7 @@ async def outcomes(site: Site, delivery: Path, *options: str) -> Sequence[Line]:
 
 
 def _make_site(directory: Path) -> Site:
-    site = Site.create(directory)
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port: int = free.getsockname()[1]
-    settings = replace(
-        site.settings,
-        listener=ListenerSettings(host="127.0.0.1", port=port),
-        onboarding=replace(site.settings.onboarding, software_wait_s=SOFTWARE_WAIT_S),
-    )
-    save(directory, settings)
+    site = make_site(directory)
+    onboarding = replace(site.settings.onboarding, software_wait_s=SOFTWARE_WAIT_S)
+    save(directory, replace(site.settings, onboarding=onboarding))
     return Site.open(directory)
