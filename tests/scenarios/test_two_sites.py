@@ -26,7 +26,7 @@ from tests.scenarios.world import certificates_at
 
 pytestmark = pytest.mark.slow
 
-DEVICES = 30
+DEVICES = 100
 OWNS = {"onboarded", "software_pending"}
 """The SoftwareUpdateManager of the plant reports to one of the sites only."""
 
