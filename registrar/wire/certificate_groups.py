@@ -52,13 +52,18 @@ class Slot:
     certificate_type: ua.NodeId
 
 
-def group_paths(group: ua.NodeId) -> list[ua.BrowsePath]:
-    """Return the paths to what is to be read of ``group``, for ``make_group``."""
+def group_paths(start: ua.NodeId, *way: str) -> list[ua.BrowsePath]:
+    """Return the paths to what is to be read of a group, for ``make_group``.
+
+    Args:
+        start: the group, or where ``way`` begins.
+        way: BrowseNames from ``start`` to the group.
+    """
     return [
-        browse_path(group, "TrustList"),
-        browse_path(group, "CertificateTypes"),
-        browse_path(group, "Purpose"),
-        browse_path(group, "TrustList", "MaxByteStringLength"),
+        browse_path(start, *way, "TrustList"),
+        browse_path(start, *way, "CertificateTypes"),
+        browse_path(start, *way, "Purpose"),
+        browse_path(start, *way, "TrustList", "MaxByteStringLength"),
     ]
 
 

@@ -199,6 +199,7 @@ class Dca:
                 method_id=nodes.SECURITY_ADMIN_ADD_IDENTITY,
                 inputs=(ua.Variant(rule, ua.VariantType.ExtensionObject),),
                 read=_nothing,
+                tolerated=_ALREADY_THERE,
             )
         ]
         if list_it:
@@ -208,16 +209,15 @@ class Dca:
                     method_id=nodes.SECURITY_ADMIN_ADD_APPLICATION,
                     inputs=(ua.Variant(application_uri, ua.VariantType.String),),
                     read=_nothing,
+                    tolerated=_ALREADY_THERE,
                 )
             )
-        for operation in operations:
-            try:
-                await perform(self._client, [operation])
-            except ServiceFailed as error:
-                if error.status in NOT_OFFERED:
-                    return False
-                if error.status not in _ALREADY_THERE:
-                    raise
+        try:
+            await perform(self._client, operations)
+        except ServiceFailed as error:
+            if error.status in NOT_OFFERED:
+                return False
+            raise
         return True
 
 

@@ -42,13 +42,10 @@ async def find_applications(client: Client) -> list[ConfigurationObject]:
     if not found:
         return []
     numbers = range(len(found))
-    paths = [
-        browse_path(node, name)
-        for node, _ in found
-        for name in ("ApplicationUri", "CertificateGroups")
-    ]
-    targets = await find(client, paths)
-    uris, groups = await _uris_and_groups(client, targets[0::2], targets[1::2])
+    targets = await find(client, [path for node, _ in found for path in _application_paths(node)])
+    uris, groups = await _uris_and_groups(
+        client, [targets[at : at + _PATHS] for at in range(0, len(targets), _PATHS)]
+    )
     objects: dict[str, ConfigurationObject] = {}
     for number in numbers:
         node, name = found[number]
@@ -99,12 +96,36 @@ def _checked(node: ua.NodeId) -> ua.NodeId:
     return node
 
 
+_PATHS = 7
+"""How many paths ``_application_paths`` gives."""
+
+
+def _application_paths(node: ua.NodeId) -> list[ua.BrowsePath]:
+    """Return the paths to ApplicationUri, CertificateGroups and the group most devices stop at."""
+    group = ("CertificateGroups", nodes.DEFAULT_APPLICATION_GROUP_NAME)
+    return [
+        browse_path(node, "ApplicationUri"),
+        browse_path(node, "CertificateGroups"),
+        browse_path(node, *group),
+        *group_paths(node, *group),
+    ]
+
+
 async def _uris_and_groups(
-    client: Client, properties: Sequence[ua.NodeId | None], folders: Sequence[ua.NodeId | None]
+    client: Client, applications: Sequence[Sequence[ua.NodeId | None]]
 ) -> tuple[list[object], list[list[CertificateGroup]]]:
-    """Read ApplicationUris, and the groups in each folder for application certificates."""
-    known = [folder for folder in folders if folder is not None]
-    answers = iter(await browse_objects(client, known))
+    """Read ApplicationUris, and the groups in each folder for application certificates.
+
+    The groups are browsed, as a device may have more than the default one; only what the paths
+    did not lead to yet is looked for.
+
+    Args:
+        applications: for each, what ``_application_paths`` led to.
+    """
+    folders = [targets[1] for targets in applications]
+    answers = iter(
+        await browse_objects(client, [folder for folder in folders if folder is not None])
+    )
     members = [
         [
             (_checked(local(reference.NodeId)), reference.BrowseName.Name)
@@ -113,7 +134,12 @@ async def _uris_and_groups(
         for folder in folders
     ]
     flat = [member for group in members for member in group]
-    targets = await find(client, [path for node, _ in flat for path in group_paths(node)])
+    known = {targets[2]: targets[3:] for targets in applications}
+    strange = [node for node, _ in flat if node not in known]
+    more = await find(client, [path for node in strange for path in group_paths(node)])
+    known.update((node, more[4 * at : 4 * at + 4]) for at, node in enumerate(strange))
+    targets = [target for node, _ in flat for target in known[node]]
+    properties = [one[0] for one in applications]
     values = await read_values(client, [*properties, *targets, nodes.SERVER_MAX_BYTE_STRING_LENGTH])
     uris, server_length = values[: len(properties)], values[-1]
     described = iter(
