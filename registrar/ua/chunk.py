@@ -43,7 +43,7 @@ class ChunkReader:
 
     def __init__(self, expected: Mapping[bytes, int]) -> None:
         self._expected = expected
-        self._buffer = bytearray()
+        self._buffer: bytes | bytearray = b""
         self._at = 0
 
     def expect(self, expected: Mapping[bytes, int]) -> None:
@@ -57,9 +57,14 @@ class ChunkReader:
 
     def feed(self, data: bytes) -> None:
         """Take ``data`` in; ``next`` gives the chunks."""
-        if self._at:
-            del self._buffer[: self._at]
-            self._at = 0
+        if not self._buffer:
+            self._buffer = data  # mostly one chunk, which ``next`` then gives without a copy
+            return
+        # A bytearray, because adding to one does not copy what it holds.
+        if isinstance(self._buffer, bytes):
+            self._buffer = bytearray(self._buffer)
+        del self._buffer[: self._at]
+        self._at = 0
         self._buffer += data
 
     def next(self) -> Chunk | None:
@@ -88,11 +93,14 @@ class ChunkReader:
         if available < size:
             return None
         end = at + size
-        data = bytes(memoryview(buffer)[at:end])
         if end == len(buffer):
-            buffer.clear()
-            end = 0
-        self._at = end
+            self._buffer, self._at = b"", 0
+        else:
+            self._at = end
+        if isinstance(buffer, bytes):
+            data = buffer[at:end]  # all of it is the same object
+        else:
+            data = bytes(memoryview(buffer)[at:end])
         return Chunk(message_type, chunk_type, data)
 
 
