@@ -97,11 +97,8 @@ class ChunkReader:
             self._buffer, self._at = b"", 0
         else:
             self._at = end
-        if isinstance(buffer, bytes):
-            data = buffer[at:end]  # all of it is the same object
-        else:
-            data = bytes(memoryview(buffer)[at:end])
-        return Chunk(message_type, chunk_type, data)
+        view = buffer if isinstance(buffer, bytes) else memoryview(buffer)
+        return Chunk(message_type, chunk_type, bytes(view[at:end]))  # all of bytes is no copy
 
 
 class MessageAssembler:
