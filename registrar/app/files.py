@@ -1,6 +1,6 @@
 """The files an operator names: found, bounded and cut into single documents.
 
-    file or folder ─▶ files ─▶ Tickets:       JWS, TicketList JSON, one JWS a line
+    file or folder ─▶ files ─▶ Tickets:       JWS, TicketList JSON, one JWS a line, ZIP of those
                             ─▶ certificates:  PEM with any number, DER
                             ─▶ CRLs:          PEM with any number, DER
 
@@ -11,13 +11,16 @@ none of them may end the work on the others. What cannot be read becomes an ``Un
 from __future__ import annotations
 
 import binascii
+import contextlib
 import os
 import re
 import stat
+import zipfile
+import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
 import orjson
 
@@ -25,8 +28,18 @@ from registrar.errors import FileInvalid
 
 MAX_TICKET_FILE_SIZE_BYTES: Final = 64 << 20
 MAX_CERTIFICATE_FILE_SIZE_BYTES: Final = 16 << 20
+MAX_PASSPHRASE_FILE_SIZE_BYTES: Final = 4096
+MAX_LINE_BYTES: Final = 8 << 20
+"""Twice the longest Ticket any configuration allows."""
+
 MAX_FILES: Final = 1_000_000
 MAX_FOLDER_DEPTH: Final = 16
+MAX_ARCHIVE_FILES: Final = 200_000
+MAX_ARCHIVE_EXPANSION: Final = 100
+"""Times the size of a ZIP archive; Tickets of one signer pack to a tenth."""
+
+_ZIP: Final = b"PK\x03\x04"
+_BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 
 _PEM: Final = re.compile(
     rb"-----BEGIN (CERTIFICATE|TRUSTED CERTIFICATE|X509 CRL)-----([^-]*)(-----END \1-----)?"
@@ -113,18 +126,141 @@ def read(path: Path, limit: int) -> bytes:
     return data
 
 
-def find_tickets(paths: Iterable[Path]) -> Iterator[Document | Unreadable]:
-    """Yield every Ticket in the files at and below ``paths``."""
+@dataclass(slots=True)
+class Meter:
+    """How far reading has come, for a progress bar."""
+
+    bytes_read: int = 0
+    """Of the files as they lie on the disk."""
+
+
+def read_passphrase(path: Path) -> str:
+    """Return the first line of the file at ``path``.
+
+    Raises:
+        FileInvalid: it cannot be read, is too long, or its first line is empty.
+    """
+    try:
+        first = read(path, MAX_PASSPHRASE_FILE_SIZE_BYTES).decode().splitlines()[0]
+    except (UnicodeDecodeError, IndexError):
+        first = ""
+    if not first:
+        raise FileInvalid("has no passphrase in its first line", subject=str(path))
+    return first
+
+
+def size_of(paths: Iterable[Path]) -> int:
+    """Return the bytes of all files at and below ``paths`` that are there."""
+    sizes = 0
+    for path in find_files(paths):
+        if isinstance(path, Path):
+            with contextlib.suppress(OSError):
+                sizes += path.stat().st_size
+    return sizes
+
+
+def find_tickets(
+    paths: Iterable[Path], meter: Meter | None = None
+) -> Iterator[Document | Unreadable]:
+    """Yield every Ticket in the files at and below ``paths``, a piece in memory at a time."""
+    meter = meter or Meter()
     for path in find_files(paths):
         if isinstance(path, Unreadable):
             yield path
             continue
         try:
-            data = read(path, MAX_TICKET_FILE_SIZE_BYTES)
-        except FileInvalid as error:
-            yield Unreadable(source=str(path), problem=str(error))
+            with path.open("rb") as file:
+                yield from _tickets_of(file, str(path), meter)
+        except (OSError, ValueError) as error:
+            yield Unreadable(source=str(path), problem=f"cannot be read: {_why(error)}")
+
+
+def _tickets_of(file: BinaryIO, source: str, meter: Meter) -> Iterator[Document | Unreadable]:
+    before = meter.bytes_read
+    start = file.read(len(_ZIP))
+    file.seek(0)
+    if start == _ZIP:
+        yield from _zipped(file, source, meter)
+    else:
+        yield from _lines_or_whole(file, source, meter)
+    meter.bytes_read = before + file.seek(0, os.SEEK_END)
+
+
+def _lines_or_whole(file: BinaryIO, source: str, meter: Meter) -> Iterator[Document | Unreadable]:
+    """Read a file that begins with a whole Ticket on a line by lines, any other at once."""
+    first = file.readline(MAX_LINE_BYTES)
+    if first.endswith(b"\n") and _is_ticket(first):
+        file.seek(0)
+        yield from _read_lines(file, source, meter)
+        return
+    data = first + file.read(MAX_TICKET_FILE_SIZE_BYTES + 1 - len(first))
+    if len(data) > MAX_TICKET_FILE_SIZE_BYTES:
+        problem = f"holds more than {MAX_TICKET_FILE_SIZE_BYTES} bytes"
+        yield Unreadable(source=source, problem=problem)
+    else:
+        yield from split_tickets(data, source)
+
+
+def _is_ticket(line: bytes) -> bool:
+    try:
+        content = orjson.loads(line.removeprefix(_BYTE_ORDER_MARK))
+    except orjson.JSONDecodeError:
+        return False
+    return isinstance(content, dict) and "signatures" in content
+
+
+def _read_lines(file: BinaryIO, source: str, meter: Meter) -> Iterator[Document | Unreadable]:
+    number = 0
+    while line := file.readline(MAX_LINE_BYTES):
+        number += 1
+        where = f"{source}:{number}"
+        meter.bytes_read += len(line)
+        if len(line) == MAX_LINE_BYTES and not line.endswith(b"\n"):
+            yield Unreadable(source=where, problem=f"is a line of more than {MAX_LINE_BYTES} bytes")
+            while line and not line.endswith(b"\n"):
+                line = file.readline(MAX_LINE_BYTES)
+        elif text := line.removeprefix(_BYTE_ORDER_MARK).strip():
+            yield Document(source=where, text=text)
+
+
+def _zipped(file: BinaryIO, source: str, meter: Meter) -> Iterator[Document | Unreadable]:
+    """Yield the Tickets in the files of an archive; an archive in it is no Ticket."""
+    try:
+        with zipfile.ZipFile(file) as archive:
+            yield from _members(archive, source, meter)
+    except (zipfile.BadZipFile, NotImplementedError, ValueError, EOFError) as error:
+        yield Unreadable(source=source, problem=f"is no ZIP archive we can read: {error}")
+
+
+def _members(
+    archive: zipfile.ZipFile, source: str, meter: Meter
+) -> Iterator[Document | Unreadable]:
+    members = [one for one in archive.infolist() if not one.is_dir()]
+    if len(members) > MAX_ARCHIVE_FILES:
+        problem = f"holds {len(members)} files, more than {MAX_ARCHIVE_FILES}"
+        yield Unreadable(source=source, problem=problem)
+        return
+    packed = max(1, os.fstat(archive.fp.fileno()).st_size if archive.fp else 1)
+    left = MAX_ARCHIVE_EXPANSION * packed
+    for member in members:
+        where = f"{source}!{member.filename}"
+        try:
+            with archive.open(member) as opened:
+                data = opened.read(min(left, MAX_TICKET_FILE_SIZE_BYTES) + 1)
+        except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, zlib.error) as bad:
+            yield Unreadable(source=where, problem=f"cannot be unpacked: {bad}")
             continue
-        yield from split_tickets(data, str(path))
+        left -= len(data)
+        if left < 0:
+            problem = f"unpacks to more than {MAX_ARCHIVE_EXPANSION} times its {packed} bytes"
+            yield Unreadable(source=source, problem=problem)
+            return
+        meter.bytes_read += member.compress_size
+        if len(data) > MAX_TICKET_FILE_SIZE_BYTES:
+            problem = f"holds more than {MAX_TICKET_FILE_SIZE_BYTES} bytes"
+            yield Unreadable(source=where, problem=problem)
+        else:
+            yield from split_tickets(data, where)
 
 
 def split_tickets(data: bytes, source: str) -> Iterator[Document | Unreadable]:
@@ -133,7 +269,7 @@ def split_tickets(data: bytes, source: str) -> Iterator[Document | Unreadable]:
     A Ticket is passed on byte for byte, for its signatures and its strict decoding. Only the
     unsigned TicketList (OPC 10000-21 §8.2.5) is unpacked here.
     """
-    data = data.removeprefix(b"\xef\xbb\xbf")
+    data = data.removeprefix(_BYTE_ORDER_MARK)
     try:
         content = orjson.loads(data)
     except orjson.JSONDecodeError:

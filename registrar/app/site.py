@@ -24,7 +24,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
 from registrar.app import config
 from registrar.app.causes import by_operator, now
-from registrar.app.files import read
+from registrar.app.files import read, read_passphrase
 from registrar.app.ledger import SiteLedger
 from registrar.app.settings import RegistrarSettings, Settings
 from registrar.ca.given import GivenAuthority, load_given_authority
@@ -53,7 +53,6 @@ from registrar.store.trust import Role
 from registrar.ua.application_identity import ApplicationIdentity
 
 DATABASE: Final = "registrar.db"
-MAX_PASSPHRASE_FILE_SIZE_BYTES: Final = 4096
 MAX_GIVEN_FILE_SIZE_BYTES: Final = 1 << 20
 EMPTY_FOLDER_WANTED: Final = "Name an empty folder, or one that does not exist."
 
@@ -323,16 +322,7 @@ def _settings_for(directory: Path, passphrase_file: Path | None) -> Settings:
 
 def _passphrase(settings: Settings) -> str | None:
     name = settings.registrar.passphrase_file
-    if not name:
-        return None
-    text = read(Path(name), MAX_PASSPHRASE_FILE_SIZE_BYTES)
-    try:
-        first = text.decode().splitlines()[0]
-    except (UnicodeDecodeError, IndexError):
-        first = ""
-    if not first:
-        raise FileInvalid("has no passphrase in its first line", subject=name)
-    return first
+    return read_passphrase(Path(name)) if name else None
 
 
 def _given(

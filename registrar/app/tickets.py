@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 from registrar.app.causes import by_operator, now
-from registrar.app.files import Document, Unreadable, find_tickets
+from registrar.app.files import Document, Meter, Unreadable, find_tickets
 from registrar.app.settings import Settings
 from registrar.core.reasons import describe
 from registrar.core.verify import Route, TicketPolicy, TicketVerifier, ValidTicket
@@ -69,22 +69,27 @@ class Received:
         }
 
 
-def import_files(store: Store, settings: Settings, paths: Iterable[Path]) -> Iterator[Received]:
+def import_files(
+    store: Store, settings: Settings, paths: Iterable[Path], *, meter: Meter | None = None
+) -> Iterator[Received]:
     """Verify every Ticket in the files, keep the valid ones, and yield what became of each.
 
     Args:
         store: the site's.
         settings: the site's; says what happens where revocation is unknown.
         paths: files and folders, see ``app.files``.
+        meter: counts the bytes that were read.
     """
-    for batch in _verified(store, settings, paths):
+    for batch in _verified(store, settings, paths, meter):
         _keep(store, batch)
         yield from (received for _, received, _ in batch)
 
 
-def verify_files(store: Store, settings: Settings, paths: Iterable[Path]) -> Iterator[Received]:
+def verify_files(
+    store: Store, settings: Settings, paths: Iterable[Path], *, meter: Meter | None = None
+) -> Iterator[Received]:
     """Verify every Ticket in the files and yield what would become of each."""
-    for batch in _verified(store, settings, paths):
+    for batch in _verified(store, settings, paths, meter):
         yield from (received for _, received, _ in batch)
 
 
@@ -98,35 +103,65 @@ def ticket_policy(settings: Settings) -> TicketPolicy:
     )
 
 
-def _verified(store: Store, settings: Settings, paths: Iterable[Path]) -> Iterator[list[_Verified]]:
-    verifier = TicketVerifier(
+def ticket_verifier(store: Store, settings: Settings) -> TicketVerifier:
+    """Return a verifier that believes whom the site trusts now."""
+    return TicketVerifier(
         stored_trust.ticket_authorities(store.reader), policy=ticket_policy(settings)
     )
-    for found in _batches(find_tickets(paths), BATCH):
+
+
+def looked_up(
+    store: Store, settings: Settings, what: str
+) -> Iterator[tuple[str, ValidTicket | Received]]:
+    """Yield the Tickets in a file, or those the site has for a URI, each with its source.
+
+    Args:
+        store: the site's.
+        settings: the site's.
+        what: the name of a file or folder, else a ProductInstanceUri or CompositeInstanceUri.
+    """
+    path = Path(what)
+    if not path.exists():
+        for known in stored.tickets_for(store.reader, [what]):
+            yield known.uri, known
+        return
+    for batch in _verified(store, settings, [path], None):
+        for _, received, ticket in batch:
+            yield received.source, ticket or received
+
+
+def unreadable(found: Unreadable) -> Received:
+    """Return what became of a file that holds no Ticket."""
+    return Received(source=found.source, reason=Reason.FILE_INVALID, detail=found.problem)
+
+
+def refused(document: Document, error: TicketInvalid) -> Received:
+    """Return what became of a Ticket that is not believed."""
+    return Received(
+        source=document.source, uri=error.claimed_uri, reason=error.reason, detail=str(error)
+    )
+
+
+def _verified(
+    store: Store, settings: Settings, paths: Iterable[Path], meter: Meter | None
+) -> Iterator[list[_Verified]]:
+    verifier = ticket_verifier(store, settings)
+    for found in _batches(find_tickets(paths, meter), BATCH):
         documents = [one for one in found if isinstance(one, Document)]
         results = iter(
             verifier.verify_all([one.text for one in documents], route=Route.OUT_OF_BAND, now=now())
         )
         yield [
-            _unreadable(one) if isinstance(one, Unreadable) else _judged(one, next(results))
+            (one, unreadable(one), None)
+            if isinstance(one, Unreadable)
+            else _judged(one, next(results))
             for one in found
         ]
 
 
-def _unreadable(found: Unreadable) -> _Verified:
-    received = Received(source=found.source, reason=Reason.FILE_INVALID, detail=found.problem)
-    return found, received, None
-
-
 def _judged(document: Document, result: ValidTicket | TicketInvalid) -> _Verified:
     if isinstance(result, TicketInvalid):
-        received = Received(
-            source=document.source,
-            uri=result.claimed_uri,
-            reason=result.reason,
-            detail=str(result),
-        )
-        return document, received, None
+        return document, refused(document, result), None
     received = Received(source=document.source, uri=result.uri, kind=result.ticket.type)
     return document, received, result
 
@@ -157,22 +192,17 @@ def _remember(tx: Transaction, found: Document, received: Received, cause: Cause
 
 def kept_rows(store: Store) -> Iterator[dict[str, str]]:
     """Yield the values of ``KEPT_COLUMNS`` of every Ticket of the site."""
-    after = 0
-    while True:
-        page, after = stored.page(store.reader, after=after)
-        if not page:
-            return
-        for one in page:
-            ticket = one.ticket
-            yield {
-                "kind": ticket.type,
-                "uri": one.uri,
-                "manufacturer": ticket.manufacturer_name,
-                "model": ticket.model_name,
-                "serial_number": ticket.serial_number,
-                "software_revision": ticket.software_revision,
-                "signer": one.signer_subject,
-            }
+    for one in stored.all_of(store.reader):
+        ticket = one.ticket
+        yield {
+            "kind": ticket.type,
+            "uri": one.uri,
+            "manufacturer": ticket.manufacturer_name,
+            "model": ticket.model_name,
+            "serial_number": ticket.serial_number,
+            "software_revision": ticket.software_revision,
+            "signer": one.signer_subject,
+        }
 
 
 def refused_rows(store: Store) -> Iterator[dict[str, str]]:

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from registrar.core.trust import TrustListName
 
+if TYPE_CHECKING:
+    from registrar.ca.ticket_signing import TicketSigner
+
 F = TypeVar("F", bound=Callable[..., Any])
+
+Signer = Callable[[], "TicketSigner"]
+"""Loads the signer the options name; done late, so that ``--help`` does not wait for it."""
 
 
 def site_argument(command: F) -> F:
@@ -26,3 +33,28 @@ def trust_list_argument(command: F) -> F:
 
 def _name(_: click.Context, __: click.Parameter, value: str) -> TrustListName:
     return TrustListName(value)
+
+
+def signer_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Add --certificate, --key and --passphrase-file; the function receives ``signer: Signer``."""
+
+    @functools.wraps(command)
+    def run(
+        *, certificate: Path, key: Path, passphrase_file: Path | None, **values: object
+    ) -> None:
+        def load() -> TicketSigner:
+            from registrar.app.files import read_passphrase
+            from registrar.ca.ticket_signing import load_signer
+
+            passphrase = read_passphrase(passphrase_file) if passphrase_file else None
+            return load_signer(certificate, key, passphrase=passphrase)
+
+        command(**values, signer=load)
+
+    path = click.Path(path_type=Path)
+    says = "The key is opened with the first line of this file."
+    run = click.option("--passphrase-file", type=path, metavar="FILE", help=says)(run)
+    says = "The signer's private key (PEM)."
+    run = click.option("--key", type=path, required=True, metavar="KEY", help=says)(run)
+    says = "The signer's certificate, then its issuers (PEM)."
+    return click.option("--certificate", type=path, required=True, metavar="CERT", help=says)(run)

@@ -47,10 +47,12 @@ class Rows:
     Args:
         output: the format.
         columns: the names of the values, in order.
+        to_stderr: where stdout carries something else.
     """
 
-    def __init__(self, output: Format, columns: Sequence[str]) -> None:
+    def __init__(self, output: Format, columns: Sequence[str], *, to_stderr: bool = False) -> None:
         self._output = output
+        self._to_stderr = to_stderr
         self._columns = tuple(columns)
         if output is Format.CSV:
             self._csv(self._columns)
@@ -62,7 +64,8 @@ class Rows:
         texts = [_text(values.get(name, "")) for name in self._columns]
         if self._output is Format.CSV:
             return self._csv([cell(text) for text in texts])
-        return click.echo("\t".join(printable(text) for text in texts))
+        line = "\t".join(printable(text) for text in texts)
+        return click.echo(line, err=self._to_stderr)
 
     def _csv(self, values: Sequence[str]) -> None:
         line = io.StringIO()

@@ -13,7 +13,15 @@ from registrar.cli.root import Commands, examples
         "registrar tickets import plant delivery/tickets",
         "registrar tickets list plant",
     ),
-    modules={"import": "tickets_import", "list": "tickets_list", "verify": "tickets_verify"},
+    modules={
+        "import": "tickets_import",
+        "verify": "tickets_verify",
+        "list": "tickets_list",
+        "show": "tickets_show",
+        "reconcile": "tickets_reconcile",
+        "create": "tickets_create",
+        "sign": "tickets_sign",
+    },
 )
 def command() -> None:
-    """Import, list and verify the Tickets of devices."""
+    """Import, verify, compare, make and sign Tickets."""

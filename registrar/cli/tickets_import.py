@@ -24,19 +24,23 @@ from registrar.cli.root import REFUSED, examples
 def command(site: Path, files: tuple[Path, ...], show_all: bool, output: Format) -> None:
     """Verify the Tickets in FILE… and keep the valid ones in SITE.
 
-    FILE is a Ticket (JWS), a TicketList, a file with one Ticket a line, or a folder of them.
+    FILE is a Ticket (JWS), a TicketList, a file with one Ticket a line, a ZIP archive or a
+    folder of them. It may be imported again: what is there already is not changed, and the same
+    Ticket with new signatures is merged.
     Prints a line per Ticket that was refused: source, result, kind, uri, reason, detail, next
     action. The refusal is remembered, so that the device it names can be told why. Exits with
     1 if there was one. Add the ticket_authorities and their CRLs first.
     """
     from registrar.app import tickets
     from registrar.app.site import Site
+    from registrar.cli.reading_bar import ReadingBar
 
     rows = Rows(output, tickets.RECEIVED_COLUMNS)
     accepted = refused = 0
     opened = Site.open(site)
-    with opened.store() as store:
-        for received in tickets.import_files(store, opened.settings, files):
+    with opened.store() as store, ReadingBar(files) as bar:
+        for received in tickets.import_files(store, opened.settings, files, meter=bar.meter):
+            bar.show()
             accepted += received.is_valid
             refused += not received.is_valid
             if show_all or not received.is_valid:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
@@ -192,6 +192,16 @@ def page(reader: Readable, *, after: int = 0) -> tuple[list[ValidTicket], int]:
         (after, MAX_PAGE),
     )
     return [_ticket(row) for row in rows], rows[-1]["id"] if rows else after
+
+
+def all_of(reader: Readable) -> Iterator[ValidTicket]:
+    """Yield every Ticket, in the order they were registered, a page in memory at a time."""
+    after = 0
+    while True:
+        found, after = page(reader, after=after)
+        if not found:
+            return
+        yield from found
 
 
 def count(reader: Readable) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -172,3 +173,97 @@ def test_a_private_key_is_not_taken_for_a_certificate(tmp_path: Path) -> None:
     (found,) = find_der([path])
 
     assert found == Unreadable(source=str(path), problem="holds neither a certificate nor a CRL")
+
+
+def zipped(path: Path, members: dict[str, bytes], *, method: int = zipfile.ZIP_DEFLATED) -> Path:
+    with zipfile.ZipFile(path, "w", method) as archive:
+        for name, data in members.items():
+            archive.writestr(name, data)
+    return path
+
+
+def test_an_archive_is_read_like_a_folder(tmp_path: Path) -> None:
+    path = zipped(
+        tmp_path / "d.zip",
+        {"a/one.json": JWS.encode(), "list.json": json.dumps({"Devices": [JWS]}).encode()},
+    )
+
+    found = list(find_tickets([path]))
+
+    assert [one.source for one in found] == [
+        f"{path}!a/one.json",
+        f"{path}!list.json#Devices[0]",
+    ]
+    assert all(isinstance(one, Document) for one in found)
+
+
+def test_an_archive_that_unpacks_without_end_is_left(tmp_path: Path) -> None:
+    bomb = {str(number): bytes(1 << 20) for number in range(4)}
+    path = zipped(tmp_path / "bomb.zip", {"0.json": JWS.encode(), **bomb})
+
+    *_, last = find_tickets([path])
+
+    assert isinstance(last, Unreadable)
+    assert last.problem.startswith(f"unpacks to more than {files.MAX_ARCHIVE_EXPANSION} times")
+
+
+def test_a_damaged_member_leaves_the_others_alone(tmp_path: Path) -> None:
+    path = zipped(
+        tmp_path / "d.zip",
+        {"bad": b"x" * 400, "good": JWS.encode()},
+        method=zipfile.ZIP_STORED,
+    )
+    path.write_bytes(path.read_bytes().replace(b"x" * 400, b"y" * 400))
+
+    bad, good = find_tickets([path])
+
+    assert isinstance(bad, Unreadable)
+    assert bad.problem.startswith("cannot be unpacked")
+    assert isinstance(good, Document)
+
+
+def test_a_truncated_archive_says_so(tmp_path: Path) -> None:
+    path = zipped(tmp_path / "d.zip", {"good": JWS.encode()})
+    path.write_bytes(path.read_bytes()[:-10])
+
+    (found,) = find_tickets([path])
+
+    assert isinstance(found, Unreadable)
+    assert "is no ZIP archive" in found.problem
+
+
+def test_too_many_files_in_an_archive_are_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(files, "MAX_ARCHIVE_FILES", 2)
+    path = zipped(tmp_path / "d.zip", dict.fromkeys("abc", JWS.encode()))
+
+    (found,) = find_tickets([path])
+
+    assert isinstance(found, Unreadable)
+    assert found.problem == "holds 3 files, more than 2"
+
+
+def test_an_endless_line_costs_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(files, "MAX_LINE_BYTES", 100)
+    path = tmp_path / "t.jsonl"
+    path.write_text(f"{JWS}\n{'x' * 1000}\n{JWS}\n")
+
+    found = list(find_tickets([path]))
+
+    assert [(one.source, isinstance(one, Document)) for one in found] == [
+        (f"{path}:1", True),
+        (f"{path}:2", False),
+        (f"{path}:3", True),
+    ]
+
+
+def test_the_meter_ends_at_the_size_of_all_files(tmp_path: Path) -> None:
+    (tmp_path / "lines.jsonl").write_text(f"{JWS}\n" * 5)
+    (tmp_path / "one.json").write_text(JWS)
+    zipped(tmp_path / "z.zip", {"good": JWS.encode()})
+    meter = files.Meter()
+
+    list(find_tickets([tmp_path], meter))
+
+    assert meter.bytes_read == files.size_of([tmp_path]) > 0

@@ -1,0 +1,70 @@
+"""A delivery note beside the Tickets that came with it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from registrar.app import tickets, trust
+from registrar.app.reconciliation import Line, Result, reconcile
+from registrar.app.settings import Settings
+from registrar.core.trust import TrustListName
+from registrar.errors import FileInvalid
+from registrar.store.store import Store
+from tests.app.delivery import make_maker, uri_of
+
+
+@pytest.fixture
+def delivered(store: Store, tmp_path: Path) -> Store:
+    """A site with the Tickets of the pumps 1 to 4."""
+    maker = make_maker()
+    files = maker.write_authorities(tmp_path / "authorities")
+    list(trust.add(store, TrustListName.TICKET_AUTHORITIES, files))
+    path = tmp_path / "tickets.jsonl"
+    path.write_text("".join(f"{maker.ticket(number)}\n" for number in range(1, 5)))
+    assert all(one.is_valid for one in tickets.import_files(store, Settings(), [path]))
+    return store
+
+
+def lines(store: Store, folder: Path, text: str) -> list[Line]:
+    table = folder / "assets.csv"
+    table.write_text(text)
+    return list(reconcile(store, table))
+
+
+def test_every_row_and_every_ticket_gets_one_result(delivered: Store, tmp_path: Path) -> None:
+    found = lines(
+        delivered,
+        tmp_path,
+        "ProductInstanceUri,ModelName\n"
+        f"{uri_of(1)},Pump\n{uri_of(2)},Valve\n{uri_of(1)},Pump\n{uri_of(9)},Pump\n",
+    )
+
+    assert [(one.result, one.uri, one.line) for one in found] == [
+        (Result.EXPECTED, uri_of(1), 2),
+        (Result.WRONG_MODEL, uri_of(2), 3),
+        (Result.DUPLICATE, uri_of(1), 4),
+        (Result.MISSING, uri_of(9), 5),
+        (Result.EXTRA, uri_of(3), None),
+        (Result.EXTRA, uri_of(4), None),
+    ]
+    assert found[1].detail == "the table says Valve"
+    assert found[2].detail == "line 2 names it already"
+
+
+def test_a_row_may_mean_a_device_by_serial_number(delivered: Store, tmp_path: Path) -> None:
+    found = lines(
+        delivered, tmp_path, "Serial Number\tManufacturer name\n3\tExample AG\n4\tOther\n1\t\n"
+    )
+
+    assert [(one.result, one.serial_number) for one in found[:3]] == [
+        (Result.EXPECTED, "3"),
+        (Result.MISSING, "4"),
+        (Result.EXPECTED, "1"),
+    ]
+
+
+def test_a_row_without_a_device_is_named(delivered: Store, tmp_path: Path) -> None:
+    with pytest.raises(FileInvalid, match="line 3 has neither"):
+        lines(delivered, tmp_path, "SerialNumber,ModelName\n1,Pump\n,Pump\n")
