@@ -29,10 +29,10 @@ from registrar.cli.root import examples
 def command(table: Path, signer: Signer, authorities: tuple[Path, ...]) -> None:
     """Print a signed Ticket for each row of TABLE.
 
-    Each is a JWS on a line of its own. TABLE is CSV below a line of names, those of the standard: ProductInstanceUri for a Device;
-    CompositeInstanceUri, Devices and Composites (URIs with spaces between) for a Composite; and
-    ManufacturerName, ModelName, ModelVersion, HardwareRevision, SoftwareRevision, SerialNumber,
-    ManufactureDate.
+    Each is a JWS on a line of its own. TABLE is CSV below a line of names, those of the
+    standard: ProductInstanceUri for a Device; CompositeInstanceUri, Devices and Composites
+    (URIs with spaces between) for a Composite; and ManufacturerName, ModelName, ModelVersion,
+    HardwareRevision, SoftwareRevision, SerialNumber, ManufactureDate.
     """
     from registrar.app import ticket_making
 

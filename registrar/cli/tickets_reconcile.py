@@ -26,8 +26,9 @@ from registrar.cli.root import REFUSED, examples
 def command(site: Path, table: Path, show_all: bool, output: Format) -> None:
     """Compare the Tickets of SITE with an asset list.
 
-    Says which are expected, missing, extra, duplicate, or of the wrong model. TABLE is CSV below a line of names: ProductInstanceUri or SerialNumber, and ManufacturerName
-    and ModelName where they are to be compared. Prints a line for all that differs: result, uri,
+    Says which are expected, missing, extra, duplicate, or of the wrong model. TABLE is CSV
+    below a line of names: ProductInstanceUri or SerialNumber, and ManufacturerName and
+    ModelName where they are to be compared. Prints a line for all that differs: result, uri,
     manufacturer, model, serial number, line of TABLE, detail. Exits with 1 if anything does.
     """
     from registrar.app import reconciliation

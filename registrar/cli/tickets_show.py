@@ -25,9 +25,9 @@ _COLUMNS = ("source", "what", "says")
 def command(site: Path, what: str, output: Format) -> None:
     """Say in words what a Ticket vouches for.
 
-    And who signed it, and whose signature counts. FILE is verified against the trust lists of SITE, and not kept; URI is a Device or a
-    Composite whose Tickets SITE has. Prints lines of source, what, says. Exits with 1 if the
-    Ticket is refused or there is none.
+    And who signed it, and whose signature counts. FILE is verified against the trust lists of
+    SITE, and not kept; URI is a Device or a Composite whose Tickets SITE has. Prints lines of
+    source, what, says. Exits with 1 if the Ticket is refused or there is none.
     """
     from registrar.app import ticket_words, tickets
     from registrar.app.site import Site

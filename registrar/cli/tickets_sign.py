@@ -30,10 +30,10 @@ from registrar.cli.root import REFUSED, examples
 def command(site: Path, files: tuple[Path, ...], signer: Signer, composite_uri: str) -> None:
     """Append a signature to the Tickets in FILE….
 
-    Prints each as a JWS on a line. Only a Ticket that is valid by the trust lists of SITE is signed. Where a Composite Ticket in
-    SITE that the same signer signed names the Device, its URI is added as --composite would.
-    Refused Tickets are named on stderr: source, result, kind, uri, reason, detail, next action.
-    Exits with 1 if there was one.
+    Prints each as a JWS on a line. Only a Ticket that is valid by the trust lists of SITE is
+    signed. Where a Composite Ticket in SITE that the same signer signed names the Device, its
+    URI is added as --composite would. Refused Tickets are named on stderr: source, result,
+    kind, uri, reason, detail, next action. Exits with 1 if there was one.
     """
     from registrar.app import ticket_making, tickets
     from registrar.app.site import Site
