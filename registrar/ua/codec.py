@@ -1,23 +1,25 @@
 """Messages and structures to bytes and back (OPC 10000-6 §5.2).
 
-Only ``DecodingError`` leaves a decoder, whatever the bytes are: what ``struct``, ``str`` and
-Python itself raise on short or wrong input is translated here, once.
+A ``Codec`` knows messages; the ``Coder`` in it walks values. There are two coders, made from the
+same ``fields``: one of generated Python, and its compiled twin. Only ``DecodingError`` leaves
+either, whatever the bytes are: what ``struct``, ``str`` and Python itself raise on short or wrong
+input is translated there, once.
 """
 
 from __future__ import annotations
 
-import functools
 import struct
 from collections.abc import Mapping
-from types import MappingProxyType
-from typing import Any, TypeVar
+from types import MappingProxyType, ModuleType
+from typing import Any, Protocol, TypeVar
 
 from asyncua import ua
 
 from registrar.errors import DecodingError, Misuse
+from registrar.native import compiled
 from registrar.status import StatusCode
-from registrar.ua import binary, node_id
-from registrar.ua.binary import Budget, Decoder, Encoder
+from registrar.ua import binary, fields, node_id
+from registrar.ua.binary import Budget, Encoder
 from registrar.ua.limits import DecoderLimits
 from registrar.ua.structure import decoder_of, encoder_of
 from registrar.ua.variant import decode_variant, encode_variant
@@ -54,70 +56,151 @@ MESSAGES: tuple[type, ...] = (
 )
 """The services we speak, in either role."""
 
+_FOUR_BYTE_ID = struct.Struct("<BBH")
 _ENCODING_IDS: Mapping[type, int] = MappingProxyType(
     {cls: cls().TypeId.Identifier for cls in MESSAGES}
+)
+_PREFIXES: Mapping[type, bytes] = MappingProxyType(
+    {cls: _FOUR_BYTE_ID.pack(1, 0, number) for cls, number in _ENCODING_IDS.items()}
+)
+_BY_PREFIX: Mapping[bytes, type] = MappingProxyType(
+    {prefix: cls for cls, prefix in _PREFIXES.items()}
 )
 _BY_ENCODING_ID: Mapping[object, type] = MappingProxyType(
     {number: cls for cls, number in _ENCODING_IDS.items()}
 )
-_REFUSALS = (struct.error, IndexError, ValueError, OverflowError, RecursionError)
+_REFUSED_BYTES = (struct.error, IndexError, ValueError, OverflowError, RecursionError)
+_REFUSED_VALUES = (
+    *(struct.error, TypeError, AttributeError, ValueError, LookupError),
+    *(OverflowError, RecursionError),
+)
 _DEFAULT_LIMITS = DecoderLimits()
-_FOUR_BYTE_ID = struct.Struct("<BBH")
 
 
-def encode_message(message: Any) -> bytes:
-    """Return the body of a request or response: its type and its fields.
+class Coder(Protocol):
+    """What turns values into bytes and back."""
 
-    Raises:
-        Misuse: not a message of ``MESSAGES``, or a field holds what its type cannot.
-    """
-    kind: type = type(message)
-    prefix, encode = _message_encoder(kind)
-    return _encoded(encode, message, prefix)
+    def encode(self, cls: type, value: Any, prefix: bytes) -> bytes:
+        """Return ``prefix`` and the fields of ``value``, a structure ``cls`` or a Variant.
 
+        Raises:
+            Misuse: a field holds what its type cannot.
+        """
+        ...
 
-def decode_message(body: bytes, limits: DecoderLimits = _DEFAULT_LIMITS) -> Any:
-    """Decode the body of a request or response of ``MESSAGES``.
+    def decode(self, cls: type, data: bytes, at: int, limits: DecoderLimits) -> Any:
+        """Decode the ``cls`` that fills ``data`` from offset ``at`` on.
 
-    Raises:
-        DecodingError: malformed, beyond a limit, or, with the status BadServiceUnsupported, a
-            message of another type.
-    """
-    return _decoded(_decode_message, body, limits)
-
-
-def encode_structure(value: Any) -> bytes:
-    """Return the fields of a structure without its type, as in a file of a TrustList.
-
-    Raises:
-        Misuse: a field holds what its type cannot.
-    """
-    return _encoded(encoder_of(type(value)), value, b"")
+        Raises:
+            DecodingError: malformed, beyond a limit, or longer than the value.
+        """
+        ...
 
 
-def decode_structure(cls: type[T], data: bytes, limits: DecoderLimits = _DEFAULT_LIMITS) -> T:
-    """Decode a structure that fills ``data``.
+class _PythonCoder:
+    """The specification of the compiled one."""
 
-    Raises:
-        DecodingError: malformed, beyond a limit, or longer than the structure.
-    """
-    value: T = _decoded(decoder_of(cls), data, limits)
-    return value
+    def encode(self, cls: type, value: Any, prefix: bytes) -> bytes:
+        out = bytearray(prefix)
+        try:
+            encode: Encoder = encode_variant if cls is ua.Variant else encoder_of(cls)
+            encode(out, value)
+        except _REFUSED_VALUES as error:
+            raise Misuse(f"{type(value).__name__} cannot be encoded: {error}") from error
+        return bytes(out)
+
+    def decode(self, cls: type, data: bytes, at: int, limits: DecoderLimits) -> Any:
+        decode = decode_variant if cls is ua.Variant else decoder_of(cls)
+        try:
+            value, end = decode(data, at, Budget(limits))
+        except _REFUSED_BYTES as error:
+            raise DecodingError(f"malformed bytes: {error}") from error
+        if end != len(data):
+            raise DecodingError(f"{len(data) - end} bytes behind the end of the message")
+        return value
 
 
-def encode_value(value: ua.Variant) -> bytes:
-    """Return a Variant alone."""
-    return _encoded(encode_variant, value, b"")
+@compiled
+def make_coder(analysis: ModuleType) -> Coder:
+    """Return a coder of the classes ``analysis`` (the module ``fields``) can read."""
+    return _PythonCoder()
 
 
-def decode_value(data: bytes, limits: DecoderLimits = _DEFAULT_LIMITS) -> ua.Variant:
-    """Decode a Variant that fills ``data``.
+class Codec:
+    """Messages, structures and Variants to bytes and back."""
 
-    Raises:
-        DecodingError: malformed or beyond a limit.
-    """
-    value: ua.Variant = _decoded(decode_variant, data, limits)
-    return value
+    def __init__(self, coder: Coder) -> None:
+        self._coder = coder
+
+    def encode_message(self, message: Any) -> bytes:
+        """Return the body of a request or response: its type and its fields.
+
+        Raises:
+            Misuse: not a message of ``MESSAGES``, or a field holds what its type cannot.
+        """
+        cls = type(message)
+        prefix = _PREFIXES.get(cls)
+        if prefix is None:
+            raise Misuse(f"{cls.__name__} is not a message we send")
+        return self._coder.encode(cls, message, prefix)
+
+    def decode_message(self, body: bytes, limits: DecoderLimits = _DEFAULT_LIMITS) -> Any:
+        """Decode the body of a request or response of ``MESSAGES``.
+
+        Raises:
+            DecodingError: malformed, beyond a limit, or, with the status BadServiceUnsupported, a
+                message of another type.
+        """
+        body = bytes(body)
+        cls, at = _BY_PREFIX.get(body[: _FOUR_BYTE_ID.size]), _FOUR_BYTE_ID.size
+        if cls is None:
+            cls, at = _message_type(body, limits)
+        return self._coder.decode(cls, body, at, limits)
+
+    def encode_structure(self, value: Any) -> bytes:
+        """Return the fields of a structure without its type, as in a file of a TrustList.
+
+        Raises:
+            Misuse: a field holds what its type cannot.
+        """
+        return self._coder.encode(type(value), value, b"")
+
+    def decode_structure(
+        self, cls: type[T], data: bytes, limits: DecoderLimits = _DEFAULT_LIMITS
+    ) -> T:
+        """Decode a structure that fills ``data``.
+
+        Raises:
+            DecodingError: malformed, beyond a limit, or longer than the structure.
+        """
+        value: T = self._coder.decode(cls, bytes(data), 0, limits)
+        return value
+
+    def encode_value(self, value: ua.Variant) -> bytes:
+        """Return a Variant alone.
+
+        Raises:
+            Misuse: it holds what its type cannot.
+        """
+        return self._coder.encode(ua.Variant, value, b"")
+
+    def decode_value(self, data: bytes, limits: DecoderLimits = _DEFAULT_LIMITS) -> ua.Variant:
+        """Decode a Variant that fills ``data``.
+
+        Raises:
+            DecodingError: malformed or beyond a limit.
+        """
+        value: ua.Variant = self._coder.decode(ua.Variant, bytes(data), 0, limits)
+        return value
+
+
+_CODEC = Codec(make_coder(fields))
+encode_message = _CODEC.encode_message
+decode_message = _CODEC.decode_message
+encode_structure = _CODEC.encode_structure
+decode_structure = _CODEC.decode_structure
+encode_value = _CODEC.encode_value
+decode_value = _CODEC.decode_value
 
 
 def read_request_handle(body: bytes) -> int:
@@ -130,44 +213,20 @@ def read_request_handle(body: bytes) -> int:
         _, at = node_id.decode_node_id(body, 0, budget)
         _, at = node_id.decode_node_id(body, at, budget)
         handle: int = binary.UINT32.unpack_from(body, at + 8)[0]
-    except (DecodingError, *_REFUSALS):
+    except (DecodingError, *_REFUSED_BYTES):
         return 0
     return handle
 
 
-@functools.cache
-def _message_encoder(cls: type) -> tuple[bytes, Encoder]:
-    number = _ENCODING_IDS.get(cls)
-    if number is None:
-        raise Misuse(f"{cls.__name__} is not a message we send")
-    return _FOUR_BYTE_ID.pack(1, 0, number), encoder_of(cls)
-
-
-def _decode_message(data: bytes, at: int, budget: Budget) -> tuple[Any, int]:
-    type_id, at = node_id.decode_node_id(data, at, budget)
+def _message_type(body: bytes, limits: DecoderLimits) -> tuple[type, int]:
+    """Return the type of a message that names it in a longer form than need be."""
+    try:
+        type_id, at = node_id.decode_node_id(body, 0, Budget(limits))
+    except _REFUSED_BYTES as error:
+        raise DecodingError(f"malformed bytes: {error}") from error
     cls = _BY_ENCODING_ID.get(type_id.Identifier) if type_id.NamespaceIndex == 0 else None
     if cls is None:
         raise DecodingError(
             f"message of type {type_id.to_string()[:80]}", status=StatusCode.BadServiceUnsupported
         )
-    return decoder_of(cls)(data, at, budget)
-
-
-def _encoded(encode: Encoder, value: Any, prefix: bytes) -> bytes:
-    out = bytearray(prefix)
-    try:
-        encode(out, value)
-    except (struct.error, TypeError, AttributeError, ValueError, KeyError) as error:
-        raise Misuse(f"{type(value).__name__} cannot be encoded: {error}") from error
-    return bytes(out)
-
-
-def _decoded(decode: Decoder, data: bytes, limits: DecoderLimits) -> Any:
-    data = bytes(data)
-    try:
-        value, end = decode(data, 0, Budget(limits))
-    except _REFUSALS as error:
-        raise DecodingError(f"malformed bytes: {error}") from error
-    if end != len(data):
-        raise DecodingError(f"{len(data) - end} bytes behind the end of the message")
-    return value
+    return cls, at

@@ -1,0 +1,151 @@
+"""The compiled coder and the Python one take and refuse the same, and agree on what it means."""
+
+from __future__ import annotations
+
+import random
+import struct
+from collections.abc import Callable, Iterator
+from inspect import unwrap
+from typing import Any
+
+import pytest
+from asyncua import ua
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from registrar import native
+from registrar.errors import DecodingError, Misuse
+from registrar.ua import fields
+from registrar.ua.codec import MESSAGES, Codec, make_coder
+from registrar.ua.limits import DecoderLimits
+from tests.ua.samples import Sampler
+
+COMPILED = Codec(make_coder(fields))
+PYTHON = Codec(unwrap(make_coder)(fields))
+LIMITS = DecoderLimits(max_depth=6, max_elements=60)
+MUTATIONS = 1_000
+"""Changed encodings of each message."""
+
+int32 = struct.Struct("<i").pack
+pytestmark = pytest.mark.skipif(
+    "codec" in native.missing_extensions(), reason="there is one coder only: codec is not compiled"
+)
+
+
+@pytest.mark.parametrize("cls", MESSAGES, ids=lambda cls: cls.__name__)
+def test_messages_are_the_same_bytes_and_values(cls: type) -> None:
+    for seed in range(60):
+        message = Sampler(seed).instance(cls)
+
+        data = COMPILED.encode_message(message)
+
+        assert data == PYTHON.encode_message(message)
+        assert seen(COMPILED.decode_message(data)) == seen(PYTHON.decode_message(data))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("limits", [DecoderLimits(), LIMITS], ids=["wide", "narrow"])
+@pytest.mark.parametrize("cls", MESSAGES, ids=lambda cls: cls.__name__)
+def test_changed_messages_are_taken_or_refused_alike(cls: type, limits: DecoderLimits) -> None:
+    taken = 0
+    for data in changed(cls):
+        outcome = result(COMPILED.decode_message, data, limits)
+
+        assert outcome == result(PYTHON.decode_message, data, limits), data.hex()
+        taken += not isinstance(outcome, type)
+    assert 0 < taken < MUTATIONS
+
+
+@given(data=st.binary(max_size=80))
+@example(data=b"\x98" + int32(1) + b"\x98" * 90)
+@example(data=b"\xc3" + int32(4) + bytes(4) + int32(2) + int32(65_536) * 2)
+@example(data=b"\xc3" + int32(0) + int32(1) + int32(0))
+@example(data=b"\x0a\x01\x00\xa0\x7f")  # a NaN that signals
+@example(data=b"\x01\x02")  # a Boolean of 2
+@example(data=b"\x12\xc1\x01\x02\x00\x01\x00\x00\x00u\x05\x00\x00\x00")
+@example(data=b"\x16\x01\x00\x2a\x01\x01" + int32(0))
+@example(data=b"\x16\x01\x00\x2a\x01\x02" + int32(1) + b"x")
+@example(data=b"\x16\x00\x00\x01" + int32(1) + b"x")
+@example(data=b"\x9f" + int32(1) + int32(-1))
+def test_any_bytes_are_taken_or_refused_alike(data: bytes) -> None:
+    outcome = result(COMPILED.decode_value, data, LIMITS)
+
+    assert outcome == result(PYTHON.decode_value, data, LIMITS)
+
+
+@pytest.mark.parametrize("kind", range(32))
+def test_variants_of_every_type_agree(kind: int) -> None:
+    source = random.Random(kind)
+    for head in (bytes([kind]), bytes([0x80 | kind]) + int32(2), bytes([0xC0 | kind]) + int32(2)):
+        for _ in range(300):
+            body = bytes(
+                source.choice((0, 0, 0, 1, 2, 4, 255, source.randrange(256))) for _ in "x" * 60
+            )
+            data = head + body[: source.randrange(60)]
+
+            outcome = result(COMPILED.decode_value, data, LIMITS)
+
+            assert outcome == result(PYTHON.decode_value, data, LIMITS), data.hex()
+
+
+NUMBERS = [-(2**63) - 1, -(2**31) - 1, -32769, -129, -1, 0, 127, 128, 255, 256, 65_536, 2**31]
+NUMBERS += [2**32, 2**63, 2**64]
+VALUES: list[Any] = [
+    *(*NUMBERS, 1.5, 1e300, float("inf"), float("nan"), True, None, "x", "\ud800", b"x"),
+    *(bytearray(b"y"), memoryview(b"z"), [], [1], ["a", None], [[1, 2], [3, 4]], object()),
+    *(ua.NodeId(), ua.StatusCode(), ua.Argument(), ua.Variant(1), ua.RelativePath()),
+]
+
+
+@pytest.mark.parametrize("kind", list(ua.VariantType), ids=lambda kind: kind.name)
+@pytest.mark.parametrize("value", VALUES, ids=lambda value: repr(value)[:20])
+def test_values_are_encoded_or_misused_alike(value: Any, kind: ua.VariantType) -> None:
+    variant = ua.Variant()
+    variant.Value, variant.VariantType = value, kind
+
+    assert result(COMPILED.encode_value, variant) == result(PYTHON.encode_value, variant)
+
+
+def test_a_value_that_holds_itself_is_misuse() -> None:
+    variant = ua.Variant([], ua.VariantType.Variant)
+    variant.Value.append(variant)
+
+    for codec in (COMPILED, PYTHON):
+        with pytest.raises(Misuse):
+            codec.encode_value(variant)
+
+
+def changed(cls: type) -> Iterator[bytes]:
+    """Yield encodings of ``cls``, each with one thing wrong that may do no harm."""
+    source = random.Random(cls.__name__)
+    for number in range(MUTATIONS):
+        data = bytearray(PYTHON.encode_message(Sampler(number % 25).instance(cls)))
+        at = source.randrange(len(data))
+        match number % 4:
+            case 0:
+                data[at] ^= 1 << source.randrange(8)
+            case 1:
+                data[at : at + 4] = int32(source.choice((-2, -1, 0, 1, 2, 2**31 - 1)))
+            case 2:
+                del data[at : at + source.randrange(1, 9)]
+            case _:
+                data[at:at] = data[source.randrange(len(data)) :][: source.randrange(1, 20)]
+        yield bytes(data)
+
+
+def result(call: Callable[..., Any], *args: Any) -> Any:
+    """Return what ``call`` returns, as ``seen``, or the class of what it refuses with."""
+    try:
+        return seen(call(*args))
+    except (DecodingError, Misuse) as error:
+        return type(error)
+
+
+def seen(value: Any) -> Any:
+    """Return all of ``value`` with the types of all it holds, so that ``==`` leaves nothing out."""
+    if isinstance(value, list | tuple):
+        return type(value), [seen(element) for element in value]
+    names = getattr(type(value), "__dataclass_fields__", None)
+    if names is None:
+        return type(value), repr(value)
+    return type(value), {name: seen(getattr(value, name)) for name in names}
