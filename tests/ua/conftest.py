@@ -1,4 +1,4 @@
-"""Identities for the channel tests; keys are made once a run, because making them is slow."""
+"""Codecs, and identities for the channel tests: keys are made once a run, being slow to make."""
 
 from __future__ import annotations
 
@@ -6,10 +6,23 @@ from collections.abc import Mapping
 
 import pytest
 
+from registrar import native
 from registrar.ua.application_identity import ApplicationIdentity
+from registrar.ua.codec import Codec
+from tests.ua.codecs import COMPILED, PYTHON
 from tests.ua.pairing import make_identity
 
 Identities = Mapping[int, ApplicationIdentity]
+
+
+@pytest.fixture(scope="session", params=["compiled", "python"])
+def codec(request: pytest.FixtureRequest) -> Codec:
+    """The codec, once with each coder."""
+    if request.param == "python":
+        return PYTHON
+    if "codec" in native.missing_extensions():
+        pytest.skip("codec is not compiled")
+    return COMPILED
 
 
 @pytest.fixture(scope="session")

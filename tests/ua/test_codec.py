@@ -14,16 +14,7 @@ from asyncua.ua import ua_binary
 
 from registrar.errors import DecodingError, Misuse
 from registrar.status import StatusCode
-from registrar.ua.codec import (
-    MESSAGES,
-    decode_message,
-    decode_structure,
-    decode_value,
-    encode_message,
-    encode_structure,
-    encode_value,
-    read_request_handle,
-)
+from registrar.ua.codec import MESSAGES, Codec, read_request_handle
 from registrar.ua.fields import UnsupportedStructure
 from registrar.ua.structure import decoder_of
 from tests.ua.samples import Sampler
@@ -43,117 +34,117 @@ UNSUPPORTED = {
 
 @pytest.mark.clause("OPC 10000-6 §5.2")
 @pytest.mark.parametrize("cls", MESSAGES, ids=lambda cls: cls.__name__)
-def test_messages_are_the_bytes_of_asyncua(cls: type) -> None:
+def test_messages_are_the_bytes_of_asyncua(codec: Codec, cls: type) -> None:
     for seed in range(20):
         message = Sampler(seed).instance(cls)
 
-        data = encode_message(message)
+        data = codec.encode_message(message)
 
         assert data == ua_binary.struct_to_binary(message)
-        assert decode_message(data) == message
+        assert codec.decode_message(data) == message
         foreign: Any = ua_binary.struct_from_binary(cls, Buffer(data))
-        assert encode_message(foreign) == data
-        assert encode_message(decode_message(data)) == data
+        assert codec.encode_message(foreign) == data
+        assert codec.encode_message(codec.decode_message(data)) == data
 
 
 @pytest.mark.clause("OPC 10000-6 §5.2.6")
 @pytest.mark.parametrize("cls", STRUCTURES, ids=lambda cls: cls.__name__)
-def test_structures_are_the_bytes_of_asyncua(cls: type) -> None:
+def test_structures_are_the_bytes_of_asyncua(codec: Codec, cls: type) -> None:
     if cls.__name__ in UNSUPPORTED:
         with pytest.raises(UnsupportedStructure):
             decoder_of(cls)
         return
     value = Sampler(len(cls.__name__)).instance(cls)
 
-    data = encode_structure(value)
+    data = codec.encode_structure(value)
 
     assert data == ua_binary.struct_to_binary(value)
-    assert encode_structure(decode_structure(cls, data)) == data
+    assert codec.encode_structure(codec.decode_structure(cls, data)) == data
 
 
 @pytest.mark.clause("OPC 10000-6 §5.2.2.16")
 @pytest.mark.parametrize("seed", range(200))
-def test_variants_are_the_bytes_of_asyncua(seed: int) -> None:
+def test_variants_are_the_bytes_of_asyncua(codec: Codec, seed: int) -> None:
     value = Sampler(seed).variant()
 
-    data = encode_value(value)
+    data = codec.encode_value(value)
 
     assert data == ua_binary.variant_to_binary(value)
-    assert decode_value(data) == value
-    assert encode_value(decode_value(data)) == data
+    assert codec.decode_value(data) == value
+    assert codec.encode_value(codec.decode_value(data)) == data
 
 
 @pytest.mark.clause("OPC 10000-6 §5.2.2.17")
-def test_picoseconds_follow_their_timestamps() -> None:
+def test_picoseconds_follow_their_timestamps(codec: Codec) -> None:
     """asyncua writes both at the end; the standard does not."""
     value: Any = ua.DataValue(ua.Variant(True))
     value.SourceTimestamp = value.ServerTimestamp = datetime(1601, 1, 1, 0, 0, 1, tzinfo=UTC)
     value.SourcePicoseconds, value.ServerPicoseconds = 1, 2
     second = (10_000_000).to_bytes(8, "little")
 
-    data = encode_value(ua.Variant(value, ua.VariantType.DataValue))
+    data = codec.encode_value(ua.Variant(value, ua.VariantType.DataValue))
 
     assert data == b"\x17\x3f\x01\x01" + bytes(4) + second + b"\1\0" + second + b"\2\0"
-    assert decode_value(data).Value == value
+    assert codec.decode_value(data).Value == value
 
 
 @pytest.mark.clause("OPC 10000-6 §5.2.2.12")
-def test_diagnostic_info_has_the_mask_of_the_standard() -> None:
+def test_diagnostic_info_has_the_mask_of_the_standard(codec: Codec) -> None:
     """asyncua exchanges Locale and LocalizedText in the mask."""
     info: Any = ua.DiagnosticInfo(Locale=ua.Int32(3))
     info.InnerDiagnosticInfo = ua.DiagnosticInfo(LocalizedText=ua.Int32(4))
 
-    data = encode_value(ua.Variant(info, ua.VariantType.DiagnosticInfo))
+    data = codec.encode_value(ua.Variant(info, ua.VariantType.DiagnosticInfo))
 
     assert data == b"\x19\x48\3\0\0\0\x04\4\0\0\0"
-    assert decode_value(data).Value == info
+    assert codec.decode_value(data).Value == info
 
 
-def test_a_request_with_our_status_codes_can_be_encoded() -> None:
+def test_a_request_with_our_status_codes_can_be_encoded(codec: Codec) -> None:
     response = ua.CallResponse()
     response.ResponseHeader.ServiceResult = StatusCode.BadTimeout
 
-    decoded = decode_message(encode_message(response))
+    decoded = codec.decode_message(codec.encode_message(response))
 
     assert decoded.ResponseHeader.ServiceResult.value == StatusCode.BadTimeout
 
 
-def test_enumerations_nobody_knows_stay_numbers() -> None:
+def test_enumerations_nobody_knows_stay_numbers(codec: Codec) -> None:
     description = ua.EndpointDescription()
     description.SecurityMode = 77
 
-    decoded = decode_structure(ua.EndpointDescription, encode_structure(description))
+    decoded = codec.decode_structure(ua.EndpointDescription, codec.encode_structure(description))
 
     assert decoded.SecurityMode == 77
 
 
-def test_known_enumerations_are_members() -> None:
+def test_known_enumerations_are_members(codec: Codec) -> None:
     description = ua.EndpointDescription(SecurityMode=ua.MessageSecurityMode.Sign)
 
-    decoded = decode_structure(ua.EndpointDescription, encode_structure(description))
+    decoded = codec.decode_structure(ua.EndpointDescription, codec.encode_structure(description))
 
     assert decoded.SecurityMode is ua.MessageSecurityMode.Sign
 
 
-def test_absent_arrays_become_empty() -> None:
+def test_absent_arrays_become_empty(codec: Codec) -> None:
     response = ua.GetEndpointsResponse()
     response.Endpoints = None  # type: ignore[assignment]
 
-    data = encode_message(response)
+    data = codec.encode_message(response)
 
     assert data.endswith(b"\xff\xff\xff\xff")
-    assert decode_message(data).Endpoints == []
+    assert codec.decode_message(data).Endpoints == []
 
 
-def test_extension_objects_of_peers_stay_opaque() -> None:
+def test_extension_objects_of_peers_stay_opaque(codec: Codec) -> None:
     value = ua.ExtensionObject(TypeId=ua.NodeId(1441, 3), Body=b"\1\2")  # type: ignore[arg-type]
 
-    decoded = decode_value(encode_value(ua.Variant(value))).Value
+    decoded = codec.decode_value(codec.encode_value(ua.Variant(value))).Value
 
     assert decoded == value
 
 
-def test_types_registered_later_are_not_decoded() -> None:
+def test_types_registered_later_are_not_decoded(codec: Codec) -> None:
     """What a peer makes asyncua learn (load_data_type_definitions) changes nothing here."""
 
     @dataclasses.dataclass
@@ -162,10 +153,10 @@ def test_types_registered_later_are_not_decoded() -> None:
 
     type_id = ua.NodeId(ua.Int32(987_654), ua.Int16(0))
     data = b"\x16\x02\x00\x00" + (987_654).to_bytes(4, "little") + b"\1\4\0\0\0\1\0\0\0"
-    decode_value(data)
+    codec.decode_value(data)
     ua.extension_objects_by_typeid[type_id] = Late
     try:
-        decoded = decode_value(data).Value
+        decoded = codec.decode_value(data).Value
     finally:
         del ua.extension_objects_by_typeid[type_id]
 
@@ -178,18 +169,18 @@ def test_option_sets_have_their_own_width() -> None:
     assert {cls.datatype() for cls in flags if hasattr(cls, "datatype")} >= {"UInt16", "UInt32"}
 
 
-def test_messages_of_other_services_are_unsupported() -> None:
+def test_messages_of_other_services_are_unsupported(codec: Codec) -> None:
     with pytest.raises(DecodingError) as caught:
-        decode_message(ua_binary.struct_to_binary(ua.PublishRequest()))
+        codec.decode_message(ua_binary.struct_to_binary(ua.PublishRequest()))
 
     assert caught.value.status is StatusCode.BadServiceUnsupported
 
 
-def test_the_request_handle_can_be_read_from_what_does_not_decode() -> None:
+def test_the_request_handle_can_be_read_from_what_does_not_decode(codec: Codec) -> None:
     request: Any = ua.ReadRequest()
     request.RequestHeader.RequestHandle = 4711
     request.RequestHeader.AuthenticationToken = ua.NodeId(b"secret", 0)  # type: ignore[arg-type]
-    data = encode_message(request)
+    data = codec.encode_message(request)
 
     assert read_request_handle(data[:-3]) == 4711
     assert read_request_handle(b"") == 0
@@ -207,16 +198,16 @@ def test_the_request_handle_can_be_read_from_what_does_not_decode() -> None:
         ua.ServiceFault(ResponseHeader=ua.ResponseHeader(StringTable=[5])),
     ],
 )
-def test_what_cannot_be_encoded_is_misuse(message: object) -> None:
+def test_what_cannot_be_encoded_is_misuse(codec: Codec, message: object) -> None:
     with pytest.raises(Misuse):
-        encode_message(message)
+        codec.encode_message(message)
 
 
-def test_times_beyond_the_range_are_clamped() -> None:
+def test_times_beyond_the_range_are_clamped(codec: Codec) -> None:
     for ticks, year in ((-5, 1601), (2**63 - 1, 9999), (2_650_467_743_990_000_000, 9999)):
         data = b"\x0d" + ticks.to_bytes(8, "little", signed=True)
-        assert decode_value(data).Value.year == year
-    assert encode_value(ua.Variant(datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC))) == (
+        assert codec.decode_value(data).Value.year == year
+    assert codec.encode_value(ua.Variant(datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC))) == (
         b"\x0d" + b"\xff" * 7 + b"\x7f"
     )
-    assert encode_value(ua.Variant(datetime(1500, 1, 1))) == b"\x0d" + bytes(8)
+    assert codec.encode_value(ua.Variant(datetime(1500, 1, 1))) == b"\x0d" + bytes(8)

@@ -11,15 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from registrar.errors import DecodingError
-from registrar.ua.codec import (
-    MESSAGES,
-    decode_message,
-    decode_structure,
-    decode_value,
-    encode_message,
-    encode_value,
-    read_request_handle,
-)
+from registrar.ua.codec import MESSAGES, Codec, encode_message, read_request_handle
 from registrar.ua.limits import MAX_DIAGNOSTIC_DEPTH, DecoderLimits
 from registrar.ua.variant import MAX_DIMENSIONS
 from tests.ua.samples import Sampler
@@ -32,8 +24,12 @@ int32 = struct.Struct("<i").pack
 @example(data=b"\x98" + int32(2**31 - 1))
 @example(data=b"\x98" * 1000)
 @example(data=b"\x96" + int32(1) + b"\x01\x00\x60\x01\x01" + int32(-2))
-def test_arbitrary_bytes_raise_only_decoding_errors(data: bytes) -> None:
-    for decode in (decode_message, decode_value, lambda d: decode_structure(ua.Argument, d)):
+def test_arbitrary_bytes_raise_only_decoding_errors(codec: Codec, data: bytes) -> None:
+    for decode in (
+        codec.decode_message,
+        codec.decode_value,
+        lambda d: codec.decode_structure(ua.Argument, d),
+    ):
         try:
             decode(data)
         except DecodingError:
@@ -48,22 +44,22 @@ def test_arbitrary_bytes_raise_only_decoding_errors(data: bytes) -> None:
     drop=st.integers(0, 8),
 )
 def test_changed_messages_raise_only_decoding_errors(
-    sample: bytes, at: int, patch: bytes, drop: int
+    codec: Codec, sample: bytes, at: int, patch: bytes, drop: int
 ) -> None:
     at %= len(sample)
     try:
-        decode_message(sample[:at] + patch + sample[at + drop :])
+        codec.decode_message(sample[:at] + patch + sample[at + drop :])
     except DecodingError:
         return
 
 
 @pytest.mark.parametrize("sample", SAMPLES, ids=[cls.__name__ for cls in MESSAGES])
-def test_a_message_cut_anywhere_is_refused(sample: bytes) -> None:
+def test_a_message_cut_anywhere_is_refused(codec: Codec, sample: bytes) -> None:
     for end in range(len(sample)):
         with pytest.raises(DecodingError):
-            decode_message(sample[:end])
+            codec.decode_message(sample[:end])
     with pytest.raises(DecodingError):
-        decode_message(sample + b"\0")
+        codec.decode_message(sample + b"\0")
 
 
 @pytest.mark.parametrize(
@@ -71,23 +67,23 @@ def test_a_message_cut_anywhere_is_refused(sample: bytes) -> None:
     [(1, 1), (3, 1), (6, 4), (11, 8), (12, 4), (14, 16), (17, 2), (21, 1), (22, 3), (23, 1)],
 )
 def test_an_array_longer_than_its_bytes_is_refused_before_it_is_built(
-    kind: int, element: int
+    codec: Codec, kind: int, element: int
 ) -> None:
     head = bytes([0x80 | kind])
     body = bytes(element * 10)
 
     with pytest.raises(DecodingError, match="leaves the body"):
-        decode_value(head + int32(11) + body)
+        codec.decode_value(head + int32(11) + body)
     with pytest.raises(DecodingError, match="leaves the body"):
-        decode_value(head + int32(2**31 - 1) + body)
+        codec.decode_value(head + int32(2**31 - 1) + body)
     with pytest.raises(DecodingError):
-        decode_value(head + int32(-2) + body)
+        codec.decode_value(head + int32(-2) + body)
 
 
-def test_arrays_of_what_needs_no_bytes_are_refused() -> None:
+def test_arrays_of_what_needs_no_bytes_are_refused(codec: Codec) -> None:
     with pytest.raises(DecodingError, match="no bytes"):
-        decode_value(b"\x80" + int32(1))
-    assert decode_value(b"\x80" + int32(0)).Value == []
+        codec.decode_value(b"\x80" + int32(1))
+    assert codec.decode_value(b"\x80" + int32(0)).Value == []
 
 
 def nested_variants(levels: int) -> bytes:
@@ -97,63 +93,63 @@ def nested_variants(levels: int) -> bytes:
 
 @pytest.mark.clause("OPC 10000-6 §5.1.5")
 @pytest.mark.parametrize(("levels", "fits"), [(99, True), (100, True), (101, False)])
-def test_nesting_is_bounded(levels: int, fits: bool) -> None:
+def test_nesting_is_bounded(codec: Codec, levels: int, fits: bool) -> None:
     if fits:
-        decode_value(nested_variants(levels))
+        codec.decode_value(nested_variants(levels))
         return
     with pytest.raises(DecodingError, match="nested"):
-        decode_value(nested_variants(levels))
+        codec.decode_value(nested_variants(levels))
 
 
 @pytest.mark.parametrize(("limit", "fits"), [(4, False), (5, True), (6, True)])
-def test_a_lower_depth_may_be_asked_for(limit: int, fits: bool) -> None:
+def test_a_lower_depth_may_be_asked_for(codec: Codec, limit: int, fits: bool) -> None:
     limits = DecoderLimits(max_depth=limit)
 
     if fits:
-        decode_value(nested_variants(5), limits)
+        codec.decode_value(nested_variants(5), limits)
         return
     with pytest.raises(DecodingError):
-        decode_value(nested_variants(5), limits)
+        codec.decode_value(nested_variants(5), limits)
 
 
-def test_extension_objects_and_data_values_count_as_levels() -> None:
+def test_extension_objects_and_data_values_count_as_levels(codec: Codec) -> None:
     data = b"\0"
     for _ in range(60):
         # A DataValue in an array of Variants; each pair is two levels.
         data = b"\x98" + int32(1) + b"\x17\x01" + data
     with pytest.raises(DecodingError, match="nested"):
-        decode_value(data)
+        codec.decode_value(data)
     variant: Any = ua.Variant(True)
     for _ in range(101):
         variant = ua.Variant(ua.LiteralOperand(Value=variant))
     with pytest.raises(DecodingError, match="nested"):
-        decode_value(encode_value(variant))
+        codec.decode_value(codec.encode_value(variant))
 
 
 @pytest.mark.parametrize(("offset", "fits"), [(-1, True), (0, True), (1, False)])
-def test_diagnostic_info_is_bounded(offset: int, fits: bool) -> None:
+def test_diagnostic_info_is_bounded(codec: Codec, offset: int, fits: bool) -> None:
     levels = MAX_DIAGNOSTIC_DEPTH + offset
     data = b"\x19" + b"\x40" * (levels - 1) + b"\0"
 
     if fits:
-        decode_value(data)
+        codec.decode_value(data)
         return
     with pytest.raises(DecodingError, match="levels"):
-        decode_value(data)
+        codec.decode_value(data)
 
 
 @pytest.mark.parametrize(("offset", "fits"), [(-1, True), (0, True), (1, False)])
-def test_the_elements_of_a_message_are_bounded(offset: int, fits: bool) -> None:
+def test_the_elements_of_a_message_are_bounded(codec: Codec, offset: int, fits: bool) -> None:
     limits = DecoderLimits(max_elements=12)
     # Two arrays of bytes in an array of two Variants.
     data = b"\x98" + int32(2) + (b"\x83" + int32(5) + bytes(5)) + b"\x83" + int32(5 + offset)
     data += bytes(5 + offset)
 
     if fits:
-        decode_value(data, limits)
+        codec.decode_value(data, limits)
         return
     with pytest.raises(DecodingError, match="elements"):
-        decode_value(data, limits)
+        codec.decode_value(data, limits)
 
 
 @pytest.mark.clause("OPC 10000-6 §5.2.2.16")
@@ -172,15 +168,15 @@ def test_the_elements_of_a_message_are_bounded(offset: int, fits: bool) -> None:
         ([1] * MAX_DIMENSIONS + [6], False),
     ],
 )
-def test_dimensions_must_fit_the_array(dimensions: list[int], fits: bool) -> None:
+def test_dimensions_must_fit_the_array(codec: Codec, dimensions: list[int], fits: bool) -> None:
     data = b"\xc3" + int32(6) + bytes(6)
     data += int32(len(dimensions)) + struct.pack(f"<{len(dimensions)}i", *dimensions)
 
     if fits:
-        assert decode_value(data).Dimensions == dimensions
+        assert codec.decode_value(data).Dimensions == dimensions
         return
     with pytest.raises(DecodingError):
-        decode_value(data)
+        codec.decode_value(data)
 
 
 @pytest.mark.parametrize(
@@ -200,6 +196,6 @@ def test_dimensions_must_fit_the_array(dimensions: list[int], fits: bool) -> Non
         b"\x0c" + int32(2) + b"\xff\xff",  # not UTF-8
     ],
 )
-def test_what_the_standard_does_not_define_is_refused(data: bytes) -> None:
+def test_what_the_standard_does_not_define_is_refused(codec: Codec, data: bytes) -> None:
     with pytest.raises(DecodingError):
-        decode_value(data)
+        codec.decode_value(data)

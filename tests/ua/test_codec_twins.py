@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 import struct
 from collections.abc import Callable, Iterator
-from inspect import unwrap
 from typing import Any
 
 import pytest
@@ -15,13 +14,11 @@ from hypothesis import strategies as st
 
 from registrar import native
 from registrar.errors import DecodingError, Misuse
-from registrar.ua import fields
-from registrar.ua.codec import MESSAGES, Codec, make_coder
+from registrar.ua.codec import MESSAGES
 from registrar.ua.limits import DecoderLimits
+from tests.ua.codecs import COMPILED, PYTHON
 from tests.ua.samples import Sampler
 
-COMPILED = Codec(make_coder(fields))
-PYTHON = Codec(unwrap(make_coder)(fields))
 LIMITS = DecoderLimits(max_depth=6, max_elements=60)
 MUTATIONS = 1_000
 """Changed encodings of each message."""

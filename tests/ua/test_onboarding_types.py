@@ -8,7 +8,7 @@ import pytest
 from asyncua import ua
 
 from registrar.errors import DecodingError, Misuse
-from registrar.ua.codec import decode_value, encode_structure, encode_value
+from registrar.ua.codec import Codec, decode_value, encode_structure, encode_value
 from registrar.ua.onboarding_types import (
     ENCODING_IDS,
     BaseTicketType,
@@ -56,6 +56,14 @@ def test_values_return_unchanged(value: OnboardingType) -> None:
     received = decode_value(encode_value(ua.Variant(wrapped))).Value
 
     assert from_extension_object(received, 4) == value
+
+
+@pytest.mark.parametrize("value", VALUES, ids=lambda value: type(value).__name__)
+def test_either_coder_returns_values_unchanged(codec: Codec, value: OnboardingType) -> None:
+    data = codec.encode_structure(value)
+
+    assert data == encode_structure(value)
+    assert codec.decode_structure(type(value), data) == value
 
 
 @pytest.mark.clause("OPC 10000-21 §8.2.2")
