@@ -56,6 +56,7 @@ test: lint compiled
 
 bench: build
 	$(BIN)/python -m benchmarks.signatures
+	$(BIN)/python -m benchmarks.matching
 	$(BIN)/python -m benchmarks.campaign --devices 500
 
 clean:

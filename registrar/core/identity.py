@@ -39,7 +39,7 @@ class IdentityPolicy:
 class ValidIdentity:
     """A DeviceIdentity Certificate that passed every step; its key is not yet proven."""
 
-    candidate: Candidate
+    candidate: Candidate[ValidTicket]
     path: ValidPath
 
     @property
@@ -64,7 +64,7 @@ _DEFAULT = IdentityPolicy()
 
 
 def validate_identity(
-    candidate: Candidate,
+    candidate: Candidate[ValidTicket],
     *,
     authorities: DeviceIdentityAuthorities,
     now: datetime,
@@ -127,7 +127,9 @@ def _readable(blob: bytes) -> tuple[Certificate, ...]:
         return ()
 
 
-def _options(candidate: Candidate, now: datetime, policy: IdentityPolicy) -> ValidationOptions:
+def _options(
+    candidate: Candidate[ValidTicket], now: datetime, policy: IdentityPolicy
+) -> ValidationOptions:
     suppress = DEVICE_IDENTITY.suppress | policy.suppress
     if policy.forgive_expired_authorities and now <= candidate.ticket.signer_not_after:
         suppress |= {Check.ISSUER_EXPIRED}

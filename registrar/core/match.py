@@ -16,9 +16,9 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Generic, Protocol, TypeVar
 
 from registrar.core.certificate import Certificate
-from registrar.core.ticket import CompositeIdentityTicket
 from registrar.core.valid_ticket import Route, ValidTicket
 
 MAX_IDENTITIES = 32
@@ -31,15 +31,35 @@ MAX_CLAIMS = 64
 """Composites that may claim one Device, at all levels."""
 
 
+class Claim(Protocol):
+    """What matching reads of a believed Ticket; see ``ValidTicket``."""
+
+    @property
+    def uri(self) -> str: ...
+    @property
+    def is_composite(self) -> bool: ...
+    @property
+    def route(self) -> Route: ...
+    @property
+    def composite_uris(self) -> tuple[str, ...]: ...
+    @property
+    def devices(self) -> tuple[str, ...]: ...
+    @property
+    def composites(self) -> tuple[str, ...]: ...
+
+
+T = TypeVar("T", bound=Claim)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Candidate:
+class Candidate(Generic[T]):
     """A certificate that may be selected, with the Tickets that speak for it."""
 
     certificate: Certificate
-    ticket: ValidTicket
+    ticket: T
     """The Device's Ticket."""
 
-    composites: tuple[ValidTicket, ...] = ()
+    composites: tuple[T, ...] = ()
     """The Composite Tickets that claim the Device, innermost first."""
 
     composite_uri: str = ""
@@ -51,10 +71,10 @@ class Candidate:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Match:
+class Match(Generic[T]):
     """What matching found; all empty: no Ticket speaks for any certificate."""
 
-    candidates: tuple[Candidate, ...] = ()
+    candidates: tuple[Candidate[T], ...] = ()
     """The preferred one first; the caller logs which it selects."""
 
     partial: tuple[Certificate, ...] = ()
@@ -102,19 +122,19 @@ def gather(
     return tuple(found.values())
 
 
-def match(identities: Sequence[Certificate], tickets: Sequence[ValidTicket]) -> Match:
+def match(identities: Sequence[Certificate], tickets: Sequence[T]) -> Match[T]:
     """Find which Tickets speak for which certificates.
 
     Args:
         identities: the Device's certificates; at most ``MAX_IDENTITIES`` are looked at.
         tickets: validated Device and Composite Tickets.
     """
-    devices: dict[str, ValidTicket] = {}
+    devices: dict[str, T] = {}
     for ticket in sorted(tickets, key=lambda one: one.route is not Route.OUT_OF_BAND):
         if not ticket.is_composite:
             devices.setdefault(ticket.uri, ticket)
     claims = _Claims(tickets)
-    candidates: list[Candidate] = []
+    candidates: list[Candidate[T]] = []
     partial: list[Certificate] = []
     conflicts: dict[str, None] = {}
     for certificate in dict.fromkeys(identities[:MAX_IDENTITIES]):
@@ -144,24 +164,22 @@ def match(identities: Sequence[Certificate], tickets: Sequence[ValidTicket]) -> 
     )
 
 
-class _Claims:
+class _Claims(Generic[T]):
     """Who says that somebody belongs to a Composite."""
 
-    def __init__(self, tickets: Sequence[ValidTicket]) -> None:
-        self._by_uri: dict[str, list[ValidTicket]] = {}
-        self._of_device: dict[str, list[ValidTicket]] = {}
-        self._of_composite: dict[str, list[ValidTicket]] = {}
+    def __init__(self, tickets: Sequence[T]) -> None:
+        self._by_uri: dict[str, list[T]] = {}
+        self._of_device: dict[str, list[T]] = {}
+        self._of_composite: dict[str, list[T]] = {}
         for ticket in tickets:
-            if isinstance(ticket.ticket, CompositeIdentityTicket):
+            if ticket.is_composite:
                 self._by_uri.setdefault(ticket.uri, []).append(ticket)
-                for uri in ticket.ticket.devices:
+                for uri in ticket.devices:
                     self._of_device.setdefault(uri, []).append(ticket)
-                for uri in ticket.ticket.composites:
+                for uri in ticket.composites:
                     self._of_composite.setdefault(uri, []).append(ticket)
 
-    def upon(
-        self, device: ValidTicket, tickets: Sequence[ValidTicket]
-    ) -> tuple[tuple[str, ...], tuple[ValidTicket, ...]]:
+    def upon(self, device: T, tickets: Sequence[T]) -> tuple[tuple[str, ...], tuple[T, ...]]:
         """Return the outermost Composites that claim ``device``, and all their Tickets.
 
         A circle of Composites has no outermost one; all of it is returned, so that only a
@@ -197,7 +215,7 @@ class _Claims:
         return parents
 
 
-def _preference(candidate: Candidate) -> tuple[bool, bool, bool, bool, datetime, str]:
+def _preference(candidate: Candidate[T]) -> tuple[bool, bool, bool, bool, datetime, str]:
     """Order candidates: Composite LDevID, LDevID, IDevID; then usable keys, the younger one.
 
     An IDevID is told from an LDevID by its end, the year 9999 (IEEE 802.1AR).

@@ -13,7 +13,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from registrar.core.jws import TicketType, payload_of
-from registrar.core.ticket import CompositeIdentityTicket, DeviceIdentityTicket, Ticket
+from registrar.core.ticket import CompositeIdentityTicket, Ticket
 from registrar.core.ticket_json import decode_ticket
 from registrar.errors import DecodingError, Reason, TicketInvalid
 
@@ -94,12 +94,19 @@ class ValidTicket:
         return isinstance(self.ticket, CompositeIdentityTicket)
 
     @property
+    def devices(self) -> tuple[str, ...]:
+        """ProductInstanceUris of a Composite's Devices; none of a Device."""
+        return self.ticket.devices if isinstance(self.ticket, CompositeIdentityTicket) else ()
+
+    @property
+    def composites(self) -> tuple[str, ...]:
+        """CompositeInstanceUris of the Composites inside a Composite; none of a Device."""
+        return self.ticket.composites if isinstance(self.ticket, CompositeIdentityTicket) else ()
+
+    @property
     def mentions(self) -> tuple[str, ...]:
         """Every URI this Ticket is to be found by: its own and, of a Composite, its members'."""
-        if isinstance(self.ticket, DeviceIdentityTicket):
-            return (self.ticket.uri,)
-        members = (self.ticket.uri, *self.ticket.devices, *self.ticket.composites)
-        return tuple(dict.fromkeys(members))
+        return tuple(dict.fromkeys((self.uri, *self.devices, *self.composites)))
 
     @property
     def evidence(self) -> str:

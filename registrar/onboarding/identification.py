@@ -209,7 +209,7 @@ class Identifier:
         ) from failure
 
     def _explain_no_match(
-        self, offer: Offer, matched: Match, refused: Sequence[TicketInvalid]
+        self, offer: Offer, matched: Match[ValidTicket], refused: Sequence[TicketInvalid]
     ) -> None:
         """Raise the exact reason why no Ticket fits, where there is one."""
         owner = foreign_owner(offer, self._store)
@@ -238,7 +238,9 @@ class Identifier:
 
     # --- certificates
 
-    def _validate(self, offer: Offer, candidates: Sequence[Candidate]) -> tuple[Eligible, ...]:
+    def _validate(
+        self, offer: Offer, candidates: Sequence[Candidate[ValidTicket]]
+    ) -> tuple[Eligible, ...]:
         """Return the candidates that pass, in their order.
 
         Raises:
@@ -265,7 +267,7 @@ class Identifier:
             raise self._unsupported(without_way)
         raise self._invalid(failures)
 
-    def _validate_one(self, offer: Offer, candidate: Candidate) -> ValidIdentity:
+    def _validate_one(self, offer: Offer, candidate: Candidate[ValidTicket]) -> ValidIdentity:
         belief = self._belief()
         return validate_identity(
             candidate,

@@ -21,6 +21,7 @@ from registrar.core.identity import (
 from registrar.core.match import Candidate, match
 from registrar.core.ticket import MAX_AUTHORITIES, CertificateAuthority
 from registrar.core.trust import DeviceIdentityAuthorities, TrustList
+from registrar.core.valid_ticket import ValidTicket
 from registrar.core.validation import Check
 from registrar.errors import CertificateRejected, Reason
 from registrar.status import StatusCode
@@ -45,14 +46,14 @@ NOBODY = DeviceIdentityAuthorities(TrustList())
 _DAY = timedelta(days=1)
 
 
-def candidate(device: Issued, *authorities: Issued) -> Candidate:
+def candidate(device: Issued, *authorities: Issued) -> Candidate[ValidTicket]:
     """Match ``device`` with a Ticket that names ``authorities``."""
     ticket = MAKER.believed(device_payload(DEVICE_URI, *authorities))
     return match([device.certificate], [ticket]).candidates[0]
 
 
 def validate(
-    chosen: Candidate,
+    chosen: Candidate[ValidTicket],
     trust: DeviceIdentityAuthorities = NOBODY,
     *,
     application_uri: str = DEVICE_URI,
@@ -70,7 +71,7 @@ def validate(
 
 
 def refusal(
-    chosen: Candidate, trust: DeviceIdentityAuthorities = NOBODY, **more: Any
+    chosen: Candidate[ValidTicket], trust: DeviceIdentityAuthorities = NOBODY, **more: Any
 ) -> tuple[StatusCode, Reason]:
     with pytest.raises(CertificateRejected) as caught:
         validate(chosen, trust, **more)
@@ -193,7 +194,7 @@ def test_an_authority_may_be_a_chain_and_an_unreadable_one_helps_nobody() -> Non
     issuing = top.issue("issuing", is_ca=True)
     chosen = candidate(idevid(issuing))
 
-    def naming(*authorities: CertificateAuthority) -> Candidate:
+    def naming(*authorities: CertificateAuthority) -> Candidate[ValidTicket]:
         ticket = replace(chosen.ticket.ticket, authorities=authorities)
         return replace(chosen, ticket=replace(chosen.ticket, ticket=ticket))
 
