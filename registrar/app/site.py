@@ -45,7 +45,7 @@ from registrar.ca.site import (
 from registrar.core.crl import Crl
 from registrar.core.trust import TrustListName
 from registrar.errors import ConfigurationInvalid, FileInvalid
-from registrar.store import issuances
+from registrar.store import crls
 from registrar.store import trust as stored_trust
 from registrar.store.store import Store
 from registrar.store.transaction import Transaction
@@ -203,7 +203,7 @@ class Site:
         for authority in (authorities.applications, authorities.dca, authorities.root):
             if authority is None:
                 continue
-            revoked = issuances.revoked(store.reader, authority.name, now=present)
+            revoked = crls.revoked(store.reader, authority.name, now=present)
             crl = authorities.crls[authority.name]
             half = _half_of(crl)
             is_complete = {one.serial for one in revoked} <= crl.serial_numbers

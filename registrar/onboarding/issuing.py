@@ -152,10 +152,8 @@ class Issuing:
         cause = self._cause()
 
         def reserve(tx: Transaction) -> list[Issuance]:
-            return [
-                issuances.reserve(tx, reservation, lease=lease, cause=cause)
-                for _, reservation in reservations
-            ]
+            requests = [reservation for _, reservation in reservations]
+            return issuances.reserve_all(tx, requests, lease=lease, cause=cause)
 
         reserved = await self._store.write(reserve)
         pairs = {request: row for (request, _), row in zip(reservations, reserved, strict=True)}
@@ -224,15 +222,11 @@ class Issuing:
             return dict(pairs)
         cause = self._cause()
 
-        def record(tx: Transaction) -> dict[SlotRequest, Issuance]:
-            for number, certificate in fresh.items():
-                issuances.record_signed(tx, number, certificate, lease=lease, cause=cause)
-            return {
-                request: issuances.record_delivered(tx, row.id, lease=lease, cause=cause)
-                for request, row in pairs.items()
-            }
-
-        return await self._store.write(record)
+        numbers = [row.id for row in pairs.values()]
+        rows = await self._store.write(
+            lambda tx: issuances.record_delivered_all(tx, numbers, fresh, lease=lease, cause=cause)
+        )
+        return dict(zip(pairs, rows, strict=True))
 
     def _sign(self, request: SlotRequest, row: Issuance) -> bytes:
         authority = self._issuers.of(request.kind)
@@ -240,16 +234,13 @@ class Issuing:
 
     async def record_confirmed(self, rows: Sequence[Issuance], *, lease: Lease) -> None:
         """Note that certificates were read back from the device."""
-        open_rows = [row for row in rows if row.state is not IssuanceState.CONFIRMED]
-        if not open_rows:
+        numbers = [row.id for row in rows if row.state is not IssuanceState.CONFIRMED]
+        if not numbers:
             return
         cause = self._cause()
-
-        def record(tx: Transaction) -> None:
-            for row in open_rows:
-                issuances.record_confirmed(tx, row.id, lease=lease, cause=cause)
-
-        await self._store.write(record)
+        await self._store.write(
+            lambda tx: issuances.record_confirmed_all(tx, numbers, lease=lease, cause=cause)
+        )
 
     async def revoke_unconfirmed(self, *, lease: Lease, reason: Reason) -> None:
         """Close what a refused device was given and never used (R136)."""

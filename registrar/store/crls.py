@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Final
 
 from registrar.core.crl import Crl
 from registrar.errors import Misuse
 from registrar.store import audit
-from registrar.store.moments import to_stored
+from registrar.store.moments import from_stored, to_stored
 from registrar.store.transaction import Cause, Readable, Transaction
+
+KEPT_AFTER_EXPIRY: Final = timedelta(days=366)
+"""A revoked certificate stays on CRLs until this long after its end (RFC 5280 §3.3)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,6 +26,16 @@ class StoredCrl:
 
     der: bytes | None
     """None while none was published."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Revoked:
+    """An entry of a CRL."""
+
+    serial: int
+    revoked_at: datetime
+    reason: str
+    """A CRLReason by its name in RFC 5280 §5.3.1."""
 
 
 def next_number(tx: Transaction, issuer: str, *, at_least: int = 1, cause: Cause) -> int:
@@ -87,3 +102,23 @@ def in_force(reader: Readable) -> list[StoredCrl]:
         "SELECT issuer, number, der FROM crls WHERE der IS NOT NULL ORDER BY issuer"
     )
     return [StoredCrl(issuer=row["issuer"], number=row["number"], der=row["der"]) for row in rows]
+
+
+def revoked(reader: Readable, issuer: str, *, now: datetime) -> list[Revoked]:
+    """Return what the next CRL of ``issuer`` must hold, oldest first.
+
+    Reserved serials that were never recorded as signed are among them: a certificate may exist.
+    """
+    rows = reader.query(
+        "SELECT serial, revoked_at, revocation_reason FROM issuances"
+        " WHERE issuer = ? AND state = 'revoked' AND not_after >= ? ORDER BY revoked_at, id",
+        (issuer, to_stored(now - KEPT_AFTER_EXPIRY)),
+    )
+    return [
+        Revoked(
+            serial=int(row["serial"], 16),
+            revoked_at=from_stored(row["revoked_at"]),
+            reason=row["revocation_reason"],
+        )
+        for row in rows
+    ]

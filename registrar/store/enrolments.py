@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final, TypedDict
 
@@ -18,9 +18,9 @@ from registrar.core.enrolment import advance as next_state
 from registrar.core.ports import Lease
 from registrar.errors import Misuse
 from registrar.store import applications, audit, bindings, issuances
-from registrar.store.leases import check_idle, check_lease
+from registrar.store.leases import check_idle, check_lease, leased
 from registrar.store.moments import from_stored
-from registrar.store.transaction import Cause, Readable, Transaction, Value
+from registrar.store.transaction import Cause, Readable, Transaction
 
 MAX_URL: Final = 2_048
 """Characters of a URL that becomes an enrolment."""
@@ -123,8 +123,7 @@ def advance(
         Unavailable: another worker took the enrolment over.
         Misuse: ``event`` cannot happen in the state it is in.
     """
-    state = State(check_lease(tx, lease))
-    return _advance(tx, lease.enrolment_id, state, event, cause, columns)
+    return _advance(tx, _row(leased(tx, lease)), event, cause, columns)
 
 
 def advance_idle(
@@ -143,8 +142,8 @@ def advance_idle(
         Unavailable: a worker holds the enrolment.
         Misuse: ``event`` cannot happen in the state it is in.
     """
-    state = State(check_idle(tx, enrolment_id, now=cause.now))
-    row = _advance(tx, enrolment_id, state, event, cause, columns)
+    check_idle(tx, enrolment_id, now=cause.now)
+    row = _advance(tx, get(tx, enrolment_id), event, cause, columns)
     if event is Event.RETIRED:
         bindings.unbind(tx, enrolment_id, cause=cause)
         applications.forget(tx, enrolment_id, cause=cause)
@@ -153,43 +152,35 @@ def advance_idle(
 
 
 def _advance(
-    tx: Transaction,
-    enrolment_id: int,
-    state: State,
-    event: Event,
-    cause: Cause,
-    columns: Columns | None,
+    tx: Transaction, row: EnrolmentRow, event: Event, cause: Cause, columns: Columns | None
 ) -> EnrolmentRow:
-    after = next_state(state, event)
-    values: list[Value] = [after, cause.reason, cause.detail[: audit.MAX_DETAIL], cause.stamp()]
-    # A second statement: RETURNING would cost three times as much as reading the row.
-    tx.change(
-        f"UPDATE enrolments SET state = ?, reason = ?, detail = ?, updated = ?"  # noqa: S608
-        f"{_assignments(columns, values)} WHERE id = ?",
-        (*values, enrolment_id),
-    )
-    audit.append(
-        tx,
-        audit.Kind.ENROLMENT,
-        enrolment_id,
-        event,
-        cause=cause,
-        before=state,
-        after=after,
-    )
-    return get(tx, enrolment_id)
-
-
-def _assignments(columns: Columns | None, values: list[Value]) -> str:
-    """Return ``, a = ?, b = ?`` and append what stands for the marks; names are ours alone."""
-    if not columns:
-        return ""
-    unknown = columns.keys() - _WRITABLE
+    learned = columns or Columns()
+    unknown = learned.keys() - _WRITABLE
     if unknown:
         raise Misuse(f"no arrow writes {sorted(unknown)}")
-    names = sorted(columns)
-    values.extend(columns[name] for name in names)  # type: ignore[literal-required]
-    return "".join(f", {name} = ?" for name in names)
+    after = next_state(row.state, event)
+    detail = cause.detail[: audit.MAX_DETAIL]
+    # Sorted, so that the same columns make the same statement, which is parsed once.
+    names = sorted(learned)
+    assignments = "".join(f", {name} = ?" for name in names)
+    values = [learned[name] for name in names]  # type: ignore[literal-required]
+    tx.change(
+        f"UPDATE enrolments SET state = ?, reason = ?, detail = ?, updated = ?{assignments}"  # noqa: S608
+        " WHERE id = ?",
+        (after, cause.reason, detail, cause.stamp(), *values, row.id),
+    )
+    audit.append(
+        tx, audit.Kind.ENROLMENT, row.id, event, cause=cause, before=row.state, after=after
+    )
+    # Built here, because reading the row back would cost as much as writing it.
+    return replace(
+        row,
+        state=after,
+        reason=cause.reason,
+        detail=detail,
+        updated=from_stored(cause.stamp()),
+        **learned,
+    )
 
 
 def count_attempt(tx: Transaction, lease: Lease) -> int:

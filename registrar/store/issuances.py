@@ -8,10 +8,11 @@ a killed Registrar signs the same bytes again and no certificate exists that is 
 from __future__ import annotations
 
 import hashlib
+import json
 import sqlite3
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from types import MappingProxyType
 from typing import Final
 
@@ -19,17 +20,15 @@ from registrar.core.certificate import outline
 from registrar.core.issuance import ACTIVE, IssuanceState
 from registrar.core.issuance import advance as next_state
 from registrar.core.ports import Lease
-from registrar.errors import Misuse, Reason, Rejected
+from registrar.errors import Misuse
 from registrar.store import audit
+from registrar.store.claims import check_claims
 from registrar.store.leases import check_lease
 from registrar.store.moments import from_stored, to_stored
 from registrar.store.transaction import Cause, Readable, Transaction, Value
 
 MAX_PAGE: Final = 100_000
 """Rows in one answer."""
-
-KEPT_AFTER_EXPIRY: Final = timedelta(days=366)
-"""A revoked certificate stays on CRLs until this long after its end (RFC 5280 §3.3)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,39 +81,40 @@ class Issuance:
     created: datetime
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Revoked:
-    """An entry of a CRL."""
-
-    serial: int
-    revoked_at: datetime
-    reason: str
-    """A CRLReason by its name in RFC 5280 §5.3.1."""
-
-
 def reserve(
     tx: Transaction, request: IssuanceRequest, *, lease: Lease | None, cause: Cause
 ) -> Issuance:
-    """Write serial and to-be-signed bytes into the ledger, or find that they are there.
+    """Reserve one certificate; see ``reserve_all``."""
+    return reserve_all(tx, (request,), lease=lease, cause=cause)[0]
+
+
+def reserve_all(
+    tx: Transaction, requests: Sequence[IssuanceRequest], *, lease: Lease | None, cause: Cause
+) -> list[Issuance]:
+    """Write serials and to-be-signed bytes into the ledger, or find that they are there.
 
     For a key that has an active certificate of the same profile and issuer the existing row
     is returned, so that the same certificate is delivered again (T20, F28). For another key the
     former certificate is closed for revocation and the new one reserved, in this transaction.
 
     Args:
-        request: what to certify.
+        requests: what to certify, all of one Device or of the site itself.
         lease: of the Device; None only for the site's own certificates.
         cause: who, when, why.
 
     Raises:
-        Rejected: the key belongs to another application (``KEY_REUSED``, T21), or another
+        Rejected: a key belongs to another application (``KEY_REUSED``, T21), or another
             Device has the ApplicationUri (``PRODUCT_INSTANCE_URI_CONFLICT``, R132).
         Unavailable: another worker took the Device over.
         Misuse: the serial was used before, or the lease is of another Device.
     """
-    _check_writer(tx, request.enrolment_id, lease)
-    _check_key(tx, request)
-    _check_uri(tx, request)
+    _check_writer(tx, (request.enrolment_id for request in requests), lease)
+    # One after the other, because each counts among the claims the next one is held against.
+    return [_reserve(tx, request, cause) for request in requests]
+
+
+def _reserve(tx: Transaction, request: IssuanceRequest, cause: Cause) -> Issuance:
+    check_claims(tx, request.enrolment_id, request.application_uri, request.key_digest)
     for former in active(
         tx, enrolment_id=request.enrolment_id, application_uri=request.application_uri
     ):
@@ -126,47 +126,15 @@ def reserve(
     return _insert(tx, request, cause)
 
 
-def _check_writer(tx: Transaction, enrolment_id: int | None, lease: Lease | None) -> None:
-    if lease is None and enrolment_id is None:
-        return
-    if lease is None or lease.enrolment_id != enrolment_id:
-        raise Misuse(f"an issuance of enrolment {enrolment_id} needs the lease of it")
-    check_lease(tx, lease)
-
-
-def _check_key(tx: Transaction, request: IssuanceRequest) -> None:
-    """Refuse a key that another application certified or another Device proved."""
-    others = tx.query(
-        "SELECT application_uri FROM issuances WHERE key_digest = ?1 AND (application_uri != ?2"
-        " OR (enrolment_id IS NOT ?3 AND state != 'revoked'))"
-        " UNION ALL SELECT product_instance_uri FROM bindings"
-        " WHERE key_digest = ?1 AND enrolment_id IS NOT ?3 LIMIT 1",
-        (request.key_digest, request.application_uri, request.enrolment_id),
-    )
-    if others:
-        raise Rejected(
-            f"the key {request.key_digest[:16]} for {request.application_uri} belongs to "
-            f"{others[0][0]}",
-            reason=Reason.KEY_REUSED,
-            subject=request.application_uri,
-        )
-
-
-def _check_uri(tx: Transaction, request: IssuanceRequest) -> None:
-    """Refuse the ApplicationUri that another Device is known by."""
-    others = tx.query(
-        "SELECT enrolment_id FROM issuances WHERE application_uri = ?1 AND enrolment_id IS NOT ?2"
-        " AND state != 'revoked' UNION ALL SELECT enrolment_id FROM bindings"
-        " WHERE product_instance_uri = ?1 AND enrolment_id IS NOT ?2 LIMIT 1",
-        (request.application_uri, request.enrolment_id),
-    )
-    if others:
-        holder = "the site itself" if others[0][0] is None else f"enrolment {others[0][0]}"
-        raise Rejected(
-            f"the ApplicationUri {request.application_uri} is held by {holder}",
-            reason=Reason.PRODUCT_INSTANCE_URI_CONFLICT,
-            subject=request.application_uri,
-        )
+def _check_writer(
+    tx: Transaction, enrolment_ids: Iterable[int | None], lease: Lease | None
+) -> None:
+    """Make sure that ``lease`` is of all these enrolments, and the newest."""
+    for enrolment_id in enrolment_ids:
+        if enrolment_id != (lease.enrolment_id if lease else None):
+            raise Misuse(f"an issuance of enrolment {enrolment_id} needs the lease of it")
+    if lease is not None:
+        check_lease(tx, lease)
 
 
 def _same_slot(former: Issuance, request: IssuanceRequest) -> bool:
@@ -246,49 +214,84 @@ def record_signed(
         Misuse: it does not carry exactly the to-be-signed bytes of the ledger.
         Unavailable: another worker took the Device over.
     """
-    issuance = _writable(tx, issuance_id, lease)
+    (issuance,) = _writable(tx, (issuance_id,), lease)
     if issuance.certificate == certificate and issuance.state in ACTIVE:
         return issuance
-    if outline(certificate).tbs != issuance.tbs:
-        raise Misuse(f"the certificate of issuance {issuance_id} is not the one reserved")
-    thumbprint = hashlib.sha256(certificate).hexdigest()
-    return _move(
-        tx,
-        issuance,
-        IssuanceState.SIGNED,
-        cause,
-        {"certificate": certificate, "thumbprint": thumbprint},
-        certificate=certificate,
-    )
+    return _move(tx, issuance, (IssuanceState.SIGNED,), cause, certificate=certificate)
 
 
 def record_delivered(
     tx: Transaction, issuance_id: int, *, lease: Lease | None, cause: Cause
 ) -> Issuance:
-    """Note that the certificate was, or is about to be, handed to the Device; repeatable.
+    """Note that one signed certificate is handed over; see ``record_delivered_all``."""
+    return record_delivered_all(tx, (issuance_id,), {}, lease=lease, cause=cause)[0]
+
+
+def record_delivered_all(
+    tx: Transaction,
+    issuance_ids: Sequence[int],
+    certificates: Mapping[int, bytes],
+    *,
+    lease: Lease | None,
+    cause: Cause,
+) -> list[Issuance]:
+    """Note that certificates were, or are about to be, handed to the Device; repeatable.
 
     A confirmed one stays confirmed.
+
+    Args:
+        issuance_ids: the certificates, all of one Device.
+        certificates: those of them that were just signed, DER, by id; kept first.
+        lease: of the Device.
+        cause: who, when, why.
+
+    Returns:
+        The rows in the order of ``issuance_ids``.
+
+    Raises:
+        Misuse: a certificate is not signed, or not over the bytes of the ledger.
+        Unavailable: another worker took the Device over.
     """
-    issuance = _writable(tx, issuance_id, lease)
+    return [
+        _deliver(tx, issuance, certificates.get(issuance.id), cause)
+        for issuance in _writable(tx, issuance_ids, lease)
+    ]
+
+
+def _deliver(
+    tx: Transaction, issuance: Issuance, certificate: bytes | None, cause: Cause
+) -> Issuance:
+    if certificate is not None and certificate != issuance.certificate:
+        steps = (IssuanceState.SIGNED, IssuanceState.DELIVERED)
+        return _move(tx, issuance, steps, cause, certificate=certificate)
     if issuance.state in (IssuanceState.DELIVERED, IssuanceState.CONFIRMED):
         return issuance
-    return _move(tx, issuance, IssuanceState.DELIVERED, cause)
+    return _move(tx, issuance, (IssuanceState.DELIVERED,), cause)
 
 
 def record_confirmed(
     tx: Transaction, issuance_id: int, *, lease: Lease | None, cause: Cause
 ) -> Issuance:
-    """Note that the certificate was read back from the Device; repeatable.
+    """Note that one certificate was read back; see ``record_confirmed_all``."""
+    return record_confirmed_all(tx, (issuance_id,), lease=lease, cause=cause)[0]
+
+
+def record_confirmed_all(
+    tx: Transaction, issuance_ids: Sequence[int], *, lease: Lease | None, cause: Cause
+) -> list[Issuance]:
+    """Note that certificates were read back from the Device; repeatable.
 
     A certificate whose delivery was recorded nowhere, because we were killed in between, is
     noted as delivered first.
     """
-    issuance = _writable(tx, issuance_id, lease)
+    return [_confirm(tx, issuance, cause) for issuance in _writable(tx, issuance_ids, lease)]
+
+
+def _confirm(tx: Transaction, issuance: Issuance, cause: Cause) -> Issuance:
     if issuance.state is IssuanceState.CONFIRMED:
         return issuance
-    if issuance.state is IssuanceState.SIGNED:
-        issuance = _move(tx, issuance, IssuanceState.DELIVERED, cause)
-    return _move(tx, issuance, IssuanceState.CONFIRMED, cause)
+    first = (IssuanceState.DELIVERED,) if issuance.state is IssuanceState.SIGNED else ()
+    return _move(tx, issuance, (*first, IssuanceState.CONFIRMED), cause)
 
 
 def revoke(
@@ -300,7 +303,7 @@ def revoke(
     reason: str = "unspecified",
 ) -> Issuance:
     """Close the certificate; it will stand on the next CRL of its issuer. Repeatable."""
-    issuance = _writable(tx, issuance_id, lease)
+    (issuance,) = _writable(tx, (issuance_id,), lease)
     if issuance.state is IssuanceState.REVOKED:
         return issuance
     return _close(tx, issuance, reason, cause)
@@ -318,35 +321,52 @@ def _close(tx: Transaction, issuance: Issuance, reason: str, cause: Cause) -> Is
     return _move(
         tx,
         issuance,
-        IssuanceState.REVOKED,
+        (IssuanceState.REVOKED,),
         cause,
         {"revoked_at": cause.stamp(), "revocation_reason": reason},
     )
 
 
-def _writable(tx: Transaction, issuance_id: int, lease: Lease | None) -> Issuance:
-    issuance = get(tx, issuance_id)
-    _check_writer(tx, issuance.enrolment_id, lease)
-    return issuance
+def _writable(tx: Transaction, issuance_ids: Sequence[int], lease: Lease | None) -> list[Issuance]:
+    """Return the rows in the order of ``issuance_ids``, where ``lease`` may write them."""
+    rows = tx.query(
+        "SELECT * FROM issuances WHERE id IN (SELECT value FROM json_each(?))",
+        (json.dumps(issuance_ids),),
+    )
+    found = {row["id"]: _issuance(row) for row in rows}
+    for number in issuance_ids:
+        if number not in found:
+            raise Misuse(f"there is no issuance {number}")
+    _check_writer(tx, (one.enrolment_id for one in found.values()), lease)
+    return [found[number] for number in issuance_ids]
 
 
 def _move(
     tx: Transaction,
     issuance: Issuance,
-    to: IssuanceState,
+    steps: Sequence[IssuanceState],
     cause: Cause,
     columns: Mapping[str, Value] = MappingProxyType({}),
     *,
     certificate: bytes | None = None,
 ) -> Issuance:
-    after = next_state(issuance.state, to)
+    """Go ``steps`` at once, each with an entry of its own; ``certificate`` was just signed."""
+    if certificate is not None:
+        if outline(certificate).tbs != issuance.tbs:
+            raise Misuse(f"the certificate of issuance {issuance.id} is not the one reserved")
+        thumbprint = hashlib.sha256(certificate).hexdigest()
+        columns = {**columns, "certificate": certificate, "thumbprint": thumbprint}
+    state = issuance.state
+    for to in steps:
+        after = next_state(state, to)
+        _note(tx, issuance, state, after, cause)
+        state = after
     assignments = "".join(f", {name} = ?" for name in columns)
     tx.change(
         f"UPDATE issuances SET state = ?, updated = ?{assignments} WHERE id = ?",  # noqa: S608
-        (after, cause.stamp(), *columns.values(), issuance.id),
+        (state, cause.stamp(), *columns.values(), issuance.id),
     )
-    _note(tx, issuance, issuance.state, after, cause)
-    return replace(issuance, state=after, certificate=certificate or issuance.certificate)
+    return replace(issuance, state=state, certificate=certificate or issuance.certificate)
 
 
 def _note(tx: Transaction, issuance: Issuance, before: str, after: str, cause: Cause) -> None:
@@ -424,26 +444,6 @@ def pending(reader: Readable) -> list[Issuance]:
         (MAX_PAGE,),
     )
     return [_issuance(row) for row in rows]
-
-
-def revoked(reader: Readable, issuer: str, *, now: datetime) -> list[Revoked]:
-    """Return what the next CRL of ``issuer`` must hold, oldest first.
-
-    Reserved serials that were never recorded as signed are among them: a certificate may exist.
-    """
-    rows = reader.query(
-        "SELECT serial, revoked_at, revocation_reason FROM issuances"
-        " WHERE issuer = ? AND state = 'revoked' AND not_after >= ? ORDER BY revoked_at, id",
-        (issuer, to_stored(now - KEPT_AFTER_EXPIRY)),
-    )
-    return [
-        Revoked(
-            serial=int(row["serial"], 16),
-            revoked_at=from_stored(row["revoked_at"]),
-            reason=row["revocation_reason"],
-        )
-        for row in rows
-    ]
 
 
 def certificates(reader: Readable) -> Iterable[bytes]:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import sqlite3
 from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
@@ -27,6 +28,8 @@ from registrar.store.moments import to_stored
 from registrar.store.transaction import Cause, Transaction
 
 MAX_ENGINE_NAME: Final = 64
+
+_LEASED: Final = "FROM enrolments WHERE id = ? AND lease_token = ? AND lease_owner != ''"
 
 
 class EngineLock:
@@ -173,38 +176,38 @@ def release(tx: Transaction, lease: Lease) -> None:
     )
 
 
-def check_lease(tx: Transaction, lease: Lease) -> str:
-    """Make sure that ``lease`` is the newest of its enrolment, and return the state of that.
+def check_lease(tx: Transaction, lease: Lease) -> None:
+    """Make sure that ``lease`` is the newest of its enrolment; raises what ``leased`` does."""
+    if not tx.query(f"SELECT 1 {_LEASED}", (lease.enrolment_id, lease.fence)):
+        raise _held(tx, lease.enrolment_id)
+
+
+def leased(tx: Transaction, lease: Lease) -> sqlite3.Row:
+    """Return the enrolment of ``lease``, which must be the newest of it.
 
     Raises:
         Unavailable: somebody took it over, or it was given back.
         Misuse: there is no such enrolment.
     """
-    rows = tx.query(
-        "SELECT state FROM enrolments WHERE id = ? AND lease_token = ? AND lease_owner != ''",
-        (lease.enrolment_id, lease.fence),
-    )
+    rows = tx.query(f"SELECT * {_LEASED}", (lease.enrolment_id, lease.fence))
     if not rows:
         raise _held(tx, lease.enrolment_id)
-    state: str = rows[0]["state"]
-    return state
+    return rows[0]
 
 
-def check_idle(tx: Transaction, enrolment_id: int, *, now: datetime) -> str:
-    """Make sure that no engine works on an enrolment, and return its state.
+def check_idle(tx: Transaction, enrolment_id: int, *, now: datetime) -> None:
+    """Make sure that no engine works on an enrolment.
 
     Raises:
         Unavailable: an engine holds it.
         Misuse: there is no such enrolment.
     """
     rows = tx.query(
-        "SELECT state FROM enrolments WHERE id = ? AND (lease_owner = '' OR lease_ends <= ?)",
+        "SELECT 1 FROM enrolments WHERE id = ? AND (lease_owner = '' OR lease_ends <= ?)",
         (enrolment_id, to_stored(now)),
     )
     if not rows:
         raise _held(tx, enrolment_id)
-    state: str = rows[0]["state"]
-    return state
 
 
 def _held(tx: Transaction, enrolment_id: int) -> Unavailable | Misuse:

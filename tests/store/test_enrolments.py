@@ -9,7 +9,7 @@ import pytest
 from registrar.core.enrolment import ENDED, TRANSITIONS, Event, State
 from registrar.core.ports import Lease
 from registrar.errors import Misuse, Reason, Rejected, Unavailable
-from registrar.store import Store, Transaction, audit, bindings, enrolments, issuances, leases
+from registrar.store import Store, Transaction, audit, bindings, crls, enrolments, issuances, leases
 from registrar.store.audit import Kind
 from registrar.store.enrolments import MAX_URL, Columns
 from tests.store.building import (
@@ -176,7 +176,7 @@ def test_a_retired_device_frees_its_name_and_loses_its_certificates(store: Store
 
     assert bindings.holder_of(store.reader, uri()) is None
     assert issuances.active(store.reader, enrolment_id=lease.enrolment_id) == []
-    revoked = issuances.revoked(store.reader, "applications", now=NOW)
+    revoked = crls.revoked(store.reader, "applications", now=NOW)
     assert [(entry.serial, entry.reason) for entry in revoked] == [(5, "cessationOfOperation")]
 
 

@@ -10,9 +10,10 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from registrar.core.issuance import IssuanceState
 from registrar.errors import Misuse, Reason, Rejected, Unavailable
-from registrar.store import Store, Transaction, audit, issuances, leases
+from registrar.store import Store, Transaction, audit, crls, issuances, leases
 from registrar.store.audit import Kind
-from registrar.store.issuances import KEPT_AFTER_EXPIRY, Issuance
+from registrar.store.crls import KEPT_AFTER_EXPIRY
+from registrar.store.issuances import Issuance
 from tests.store.building import CAUSE, MINUTE, NOW, Wanted, device, proven, take, uri, wanted
 
 
@@ -103,7 +104,7 @@ def test_another_key_closes_the_former_certificate(ledger: Ledger) -> None:
     ledger.reserve(wanted(ledger.id, 6))
 
     assert ledger.active() == [6]
-    (entry,) = issuances.revoked(ledger.store.reader, "applications", now=NOW)
+    (entry,) = crls.revoked(ledger.store.reader, "applications", now=NOW)
     assert (entry.serial, entry.reason, entry.revoked_at) == (5, "superseded", NOW)
 
 
@@ -146,7 +147,7 @@ def test_an_unused_certificate_is_revoked_and_its_slot_free_again(ledger: Ledger
 
     assert revoked.state is again.state is IssuanceState.REVOKED
     assert ledger.active() == [6]
-    assert [one.serial for one in issuances.revoked(ledger.store.reader, "applications", now=NOW)]
+    assert [one.serial for one in crls.revoked(ledger.store.reader, "applications", now=NOW)]
 
 
 @pytest.mark.clause("T21")
@@ -335,9 +336,9 @@ def test_an_entry_stays_on_the_list_until_well_after_its_certificate_ended(
 
     last = ends + KEPT_AFTER_EXPIRY
 
-    assert issuances.revoked(reader, "applications", now=last)
-    assert not issuances.revoked(reader, "applications", now=last + timedelta(seconds=1))
-    assert not issuances.revoked(reader, "dca", now=NOW)
+    assert crls.revoked(reader, "applications", now=last)
+    assert not crls.revoked(reader, "applications", now=last + timedelta(seconds=1))
+    assert not crls.revoked(reader, "dca", now=NOW)
 
 
 @pytest.mark.clause("F28")
@@ -353,7 +354,7 @@ def test_an_interrupted_replacement_leaves_the_former_certificate_active(ledger:
         ledger.store.write_sync(crash)
 
     assert ledger.active() == [5]
-    assert issuances.revoked(ledger.store.reader, "applications", now=NOW) == []
+    assert crls.revoked(ledger.store.reader, "applications", now=NOW) == []
 
 
 @pytest.mark.clause("F20")
@@ -375,4 +376,40 @@ async def test_many_workers_at_once_make_one_active_certificate(ledger: Ledger) 
     )
 
     assert len(ledger.active()) == 1
-    assert len(issuances.revoked(ledger.store.reader, "applications", now=NOW)) == 39
+    assert len(crls.revoked(ledger.store.reader, "applications", now=NOW)) == 39
+
+
+@pytest.mark.clause("I1")
+def test_several_are_signed_and_delivered_at_once_with_an_entry_each(ledger: Ledger) -> None:
+    sought = [wanted(ledger.id, serial, certificate_type=f"i={serial}") for serial in (5, 6)]
+    rows = [ledger.reserve(one) for one in sought]
+    signed = {row.id: one.certificate for row, one in zip(rows, sought, strict=True)}
+    numbers = [row.id for row in reversed(rows)]
+
+    delivered = ledger.store.write_sync(
+        lambda tx: issuances.record_delivered_all(
+            tx, numbers, signed, lease=ledger.lease, cause=CAUSE
+        )
+    )
+
+    assert delivered == [issuances.get(ledger.store.reader, number) for number in numbers]
+    for number in numbers:
+        told = audit.entries(ledger.store.reader, kind=audit.Kind.ISSUANCE, subject=number)
+        assert [entry.after for entry in told] == ["reserved", "signed", "delivered"]
+
+
+@pytest.mark.clause("I1")
+def test_a_lease_covers_no_certificate_of_another_device(store: Store, ledger: Ledger) -> None:
+    other = Ledger(store, 2)
+    own, foreign = wanted(ledger.id, 5), wanted(other.id, 6, application_uri="urn:example.com:b")
+    numbers = [ledger.reserve(own).id, other.reserve(foreign).id]
+    signed = {numbers[0]: own.certificate, numbers[1]: foreign.certificate}
+
+    with pytest.raises(Misuse):
+        store.write_sync(
+            lambda tx: issuances.record_delivered_all(
+                tx, numbers, signed, lease=ledger.lease, cause=CAUSE
+            )
+        )
+
+    assert [issuances.get(store.reader, number).state for number in numbers] == ["reserved"] * 2
