@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKey
 from cryptography.x509.oid import ExtensionOID
 
 from registrar.core import der as asn1
+from registrar.core.names import Name, canonical
 from registrar.errors import CertificateRejected, DecodingError
 
 MAX_CERTIFICATE_BYTES = 16 * 1024
@@ -27,7 +28,7 @@ MAX_CHAIN_LENGTH = 10
 """Certificates in one chain, root included."""
 
 MAX_NAMES = 64
-"""Entries of one subjectAltName."""
+"""Entries of one subjectAltName, and subtrees of one nameConstraints."""
 
 _PARSED = 512
 """Certificates kept parsed. A plant's CAs are few and stand in every Ticket and chain."""
@@ -47,9 +48,22 @@ UNDERSTOOD_EXTENSIONS = frozenset(
         ExtensionOID.CRL_DISTRIBUTION_POINTS,
         ExtensionOID.AUTHORITY_INFORMATION_ACCESS,
         ExtensionOID.CERTIFICATE_POLICIES,
+        ExtensionOID.NAME_CONSTRAINTS,
     }
 )
 """What may be marked critical; another critical extension refuses the certificate."""
+
+
+UNREADABLE = (
+    ValueError,
+    TypeError,
+    OverflowError,
+    UnsupportedAlgorithm,
+    x509.InvalidVersion,
+    x509.DuplicateExtension,
+    x509.UnsupportedGeneralNameType,
+)
+"""What the library raises for bytes that are no certificate or CRL."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +86,7 @@ class Certificate:
         self.der = der
         """The exact bytes."""
         self.subject_bytes = slices.subject
-        """The subject name as signed; names are compared by these."""
+        """The subject name as signed; ``subject_name`` is compared."""
         self.issuer_bytes = slices.issuer
         self.public_key_der = slices.public_key
         """The SubjectPublicKeyInfo as signed."""
@@ -105,6 +119,7 @@ class Certificate:
         self.key_usage: x509.KeyUsage | None = None
         self.extended_key_usage: frozenset[str] | None = None
         """Dotted object identifiers; ``None`` where the extension is absent."""
+        self.name_constraints: x509.NameConstraints | None = None
         self.ski: bytes | None = None
         self.aki: bytes | None = None
         self.has_revocation_pointer = False
@@ -144,7 +159,10 @@ class Certificate:
         elif isinstance(value, x509.CRLDistributionPoints | x509.AuthorityInformationAccess):
             self.has_revocation_pointer = True
         elif isinstance(value, x509.NameConstraints):
-            raise DecodingError("nameConstraints are not understood")
+            subtrees = (*(value.permitted_subtrees or ()), *(value.excluded_subtrees or ()))
+            if len(subtrees) > MAX_NAMES:
+                raise DecodingError(f"more than {MAX_NAMES} subtrees in nameConstraints")
+            self.name_constraints = value
 
     @cached_property
     def sha1(self) -> bytes:
@@ -184,6 +202,16 @@ class Certificate:
             raise CertificateRejected(f"public key: {error}", subject=self.subject) from error
 
     @cached_property
+    def subject_name(self) -> Name:
+        """The subject in the form in which names are compared (RFC 5280 §7.1)."""
+        return canonical(self.subject_bytes)
+
+    @cached_property
+    def issuer_name(self) -> Name:
+        """The issuer in the form in which names are compared."""
+        return canonical(self.issuer_bytes)
+
+    @cached_property
     def key_digest(self) -> str:
         """The SHA-256 digest of ``public_key_der`` in lower-case hex."""
         return hashlib.sha256(self.public_key_der).hexdigest()
@@ -203,10 +231,10 @@ class Certificate:
         """The certificate as ``cryptography`` has it, for its signature algorithm."""
         return self._parsed
 
-    @property
+    @cached_property
     def is_self_issued(self) -> bool:
         """Tells whether subject and issuer are the same name; the key is not looked at."""
-        return self.subject_bytes == self.issuer_bytes
+        return self.subject_bytes == self.issuer_bytes or self.subject_name == self.issuer_name
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Certificate) and self.der == other.der
@@ -272,15 +300,7 @@ def _from_der(der: bytes) -> Certificate:
         return Certificate(der, parsed, slices)
     except DecodingError as error:
         raise CertificateRejected(str(error)) from error
-    except (
-        ValueError,
-        TypeError,
-        OverflowError,
-        UnsupportedAlgorithm,
-        x509.InvalidVersion,
-        x509.DuplicateExtension,
-        x509.UnsupportedGeneralNameType,
-    ) as error:
+    except UNREADABLE as error:
         raise CertificateRejected(f"not a certificate: {str(error)[:80]}") from error
 
 

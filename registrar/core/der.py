@@ -59,3 +59,12 @@ def expect(data: bytes, at: int, end: int, tag: int) -> tuple[int, int]:
     if found != tag:
         raise DecodingError(f"a DER tag 0x{found:02x} at offset {at}, not 0x{tag:02x}")
     return start, stop
+
+
+def encode(tag: int, content: bytes) -> bytes:
+    """Return one element; its length takes the shortest form."""
+    size = len(content)
+    if size < 0x80:
+        return bytes((tag, size)) + content
+    length = size.to_bytes((size.bit_length() + 7) // 8)
+    return bytes((tag, 0x80 | len(length))) + length + content

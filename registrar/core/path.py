@@ -14,12 +14,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from itertools import pairwise
 
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
+from cryptography.x509 import NameConstraints
 
 from registrar.core.certificate import MAX_CHAIN_LENGTH, Certificate
 from registrar.core.crl import is_crl_of
+from registrar.core.name_constraints import breach
+from registrar.core.names import Name
 from registrar.core.signatures import MAX_RSA_BITS, WEAK_HASHES, is_issued_by, is_sound_key
 from registrar.core.trust import TrustList
 from registrar.core.usage import usage_faults
@@ -165,9 +167,9 @@ class _Validation:
         self._bad_signature = False
         self._suppressed: list[Suppressed] = []
         self._fresh_until: list[datetime] = []
-        self._sent: dict[bytes, list[Certificate]] = {}
+        self._sent: dict[Name, list[Certificate]] = {}
         for certificate in intermediates[:MAX_INTERMEDIATES]:
-            self._sent.setdefault(certificate.subject_bytes, []).append(certificate)
+            self._sent.setdefault(certificate.subject_name, []).append(certificate)
 
     def run(self) -> ValidPath:
         furthest: CertificateRejected | None = None
@@ -213,7 +215,7 @@ class _Validation:
                 yield from self._chains((*chain, issuer))
 
     def _issuers_of(self, certificate: Certificate) -> list[Certificate]:
-        name = certificate.issuer_bytes
+        name = certificate.issuer_name
         found: dict[Certificate, None] = {}
         for trust in self._lists:
             found.update(dict.fromkeys(trust.named(name)))
@@ -259,8 +261,8 @@ class _Validation:
         self._check_uri()
         self._check_usage()
         self._check_issuers(chain)
-        for certificate, issuer in pairwise(chain):
-            self._check_revocation(certificate, issuer)
+        for at, certificate in enumerate(chain[:-1]):
+            self._check_revocation(certificate, chain[at + 1 :])
 
     def _check_policy(self, certificate: Certificate, *, is_anchor: bool) -> None:
         digest = certificate.parsed.signature_hash_algorithm
@@ -344,7 +346,7 @@ class _Validation:
     def _check_issuers(self, chain: tuple[Certificate, ...]) -> None:
         """Check what makes a CA; never suppressed, or every leaf could issue certificates."""
         below = 0
-        for issuer in chain[1:]:
+        for at, issuer in enumerate(chain[1:], 1):
             usage = issuer.key_usage
             fault = ""
             if not issuer.is_ca:
@@ -353,6 +355,8 @@ class _Validation:
                 fault = "must not sign certificates"
             elif issuer.path_length is not None and below > issuer.path_length:
                 fault = f"allows {issuer.path_length} CAs below it, not {below}"
+            elif issuer.name_constraints is not None:
+                fault = _forbidden(issuer.name_constraints, chain[:at])
             if fault:
                 raise self._rejected(
                     StatusCode.BadCertificateIssuerUseNotAllowed,
@@ -360,12 +364,14 @@ class _Validation:
                 )
             below += not issuer.is_self_issued
 
-    def _check_revocation(self, certificate: Certificate, issuer: Certificate) -> None:
+    def _check_revocation(self, certificate: Certificate, above: tuple[Certificate, ...]) -> None:
+        """Ask the CRLs of the issuer, signed by it or by an older key of its in the same chain."""
+        signers = [one for one in above if one.subject_name == certificate.issuer_name]
         is_leaf = certificate is self._leaf
         fresh_until: list[datetime] = []
         for trust in self._lists:
-            for crl in trust.crls_of(certificate.issuer_bytes):
-                if not is_crl_of(crl, issuer):
+            for crl in trust.crls_of(certificate.issuer_name):
+                if not any(is_crl_of(crl, one) for one in signers):
                     continue
                 if crl.revoked(certificate.serial_number):
                     code = (
@@ -383,7 +389,7 @@ class _Validation:
             self._record(Check.REVOCATION_SKIPPED, certificate, "neither CRL nor CDP nor AIA")
             return
         check = Check.REVOCATION_UNKNOWN if is_leaf else Check.ISSUER_REVOCATION_UNKNOWN
-        issued_by = f"no current CRL of {issuer.subject[:80]!r}"
+        issued_by = f"no current CRL of {above[0].subject[:80]!r}"
         self._found(check, certificate, issued_by)
 
     def _found(self, check: Check, certificate: Certificate, detail: str) -> None:
@@ -413,6 +419,16 @@ def _anchors(chain: tuple[Certificate, ...], anchor: Anchor) -> tuple[Certificat
     if anchor is Anchor.LEAF_OR_ISSUING_CA:
         return (chain[0], *(issuer for issuer in chain[1:2] if not issuer.is_self_issued))
     return chain[:1]
+
+
+def _forbidden(constraints: NameConstraints, below: Sequence[Certificate]) -> str:
+    """Name what a CA must not have below it; self-issued CAs are passed over (RFC 5280 §6.1.3)."""
+    for certificate in below:
+        if certificate is below[0] or not certificate.is_self_issued:
+            name = breach(constraints, certificate)
+            if name:
+                return f"must not certify {name}"
+    return ""
 
 
 def _step(error: CertificateRejected) -> int:

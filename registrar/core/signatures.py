@@ -14,6 +14,7 @@ from enum import StrEnum
 from functools import lru_cache
 from typing import TypeGuard
 
+from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, padding, rsa
@@ -187,7 +188,20 @@ def is_issued_by(certificate: Certificate, issuer: Certificate) -> bool:
 
     Names and extensions are not looked at. RSA PKCS#1 v1.5 and PSS, ECDSA, Ed25519 and Ed448.
     """
-    parsed = certificate.parsed
+    return is_signed_by(certificate.parsed, certificate.tbs_bytes, issuer)
+
+
+def is_signed_by(
+    parsed: x509.Certificate | x509.CertificateRevocationList,
+    message: bytes,
+    issuer: Certificate,
+) -> bool:
+    """Tell whether the key of ``issuer`` made the signature that ``parsed`` carries.
+
+    Args:
+        parsed: says algorithm, parameters and signature.
+        message: what was signed, from the bytes as they came.
+    """
     try:
         parameters = parsed.signature_algorithm_parameters
         digest = parsed.signature_hash_algorithm
@@ -200,7 +214,7 @@ def is_issued_by(certificate: Certificate, issuer: Certificate) -> bool:
         key = issuer.public_key
     except CertificateRejected:
         return False
-    return signed_with(key, certificate.signature, certificate.tbs_bytes, digest, parameters)
+    return signed_with(key, parsed.signature, message, digest, parameters)
 
 
 def signed_with(

@@ -15,6 +15,7 @@ from typing import NewType
 
 from registrar.core.certificate import Certificate
 from registrar.core.crl import Crl
+from registrar.core.names import Name
 from registrar.core.scope import Scope
 
 
@@ -87,13 +88,13 @@ class TrustList:
         """Return what a trusted certificate may vouch for."""
         return self._scopes.get(certificate.thumbprint, _UNLIMITED) if self.scopes else _UNLIMITED
 
-    def named(self, subject_bytes: bytes) -> tuple[Certificate, ...]:
+    def named(self, subject: Name) -> tuple[Certificate, ...]:
         """Return the certificates of one subject name, trusted ones first."""
-        return self._by_subject.get(subject_bytes, ())
+        return self._by_subject.get(subject, ())
 
-    def crls_of(self, issuer_bytes: bytes) -> tuple[Crl, ...]:
+    def crls_of(self, issuer: Name) -> tuple[Crl, ...]:
         """Return the CRLs of one issuer name."""
-        return self._crls_by_issuer.get(issuer_bytes, ())
+        return self._crls_by_issuer.get(issuer, ())
 
     @cached_property
     def digest(self) -> str:
@@ -126,18 +127,18 @@ class TrustList:
         return frozenset(self.issuer_certificates)
 
     @cached_property
-    def _by_subject(self) -> Mapping[bytes, tuple[Certificate, ...]]:
-        index: dict[bytes, tuple[Certificate, ...]] = {}
+    def _by_subject(self) -> Mapping[Name, tuple[Certificate, ...]]:
+        index: dict[Name, tuple[Certificate, ...]] = {}
         for certificate in dict.fromkeys((*self.trusted_certificates, *self.issuer_certificates)):
-            name = certificate.subject_bytes
+            name = certificate.subject_name
             index[name] = (*index.get(name, ()), certificate)
         return index
 
     @cached_property
-    def _crls_by_issuer(self) -> Mapping[bytes, tuple[Crl, ...]]:
-        index: dict[bytes, tuple[Crl, ...]] = {}
+    def _crls_by_issuer(self) -> Mapping[Name, tuple[Crl, ...]]:
+        index: dict[Name, tuple[Crl, ...]] = {}
         for crl in dict.fromkeys((*self.trusted_crls, *self.issuer_crls)):
-            index[crl.issuer_bytes] = (*index.get(crl.issuer_bytes, ()), crl)
+            index[crl.issuer_name] = (*index.get(crl.issuer_name, ()), crl)
         return index
 
 

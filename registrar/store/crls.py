@@ -80,7 +80,7 @@ def publish(tx: Transaction, issuer: str, der: bytes, *, cause: Cause) -> None:
         audit.Kind.CRL,
         issuer,
         "published",
-        cause=replace(cause, detail=f"CRLNumber {crl.number}, {len(crl.serial_numbers)} entries"),
+        cause=replace(cause, detail=f"CRLNumber {crl.number}, {crl.size} entries"),
     )
 
 

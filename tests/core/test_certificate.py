@@ -89,6 +89,7 @@ def test_certificates_are_compared_by_their_bytes() -> None:
     assert "leaf" in repr(issued.certificate)
 
 
+@pytest.mark.bad_input("B43", "a certificate of a broken structure", "device_certificate_invalid")
 @pytest.mark.parametrize("change", ["cut", "tail", "empty", "signature algorithm", "serial"])
 def test_a_broken_structure_is_refused(change: str) -> None:
     der = make("leaf").der
@@ -109,6 +110,7 @@ def test_a_broken_structure_is_refused(change: str) -> None:
     assert caught.value.status is StatusCode.BadCertificateInvalid
 
 
+@pytest.mark.bad_input("B43", "a serial number that is not positive", "device_certificate_invalid")
 @pytest.mark.parametrize("serial", [b"\0", b"\x80", b"\xff\xff"])
 def test_a_serial_number_that_is_not_positive_is_refused(serial: bytes) -> None:
     with pytest.raises(CertificateRejected, match="serial number"):
@@ -123,6 +125,7 @@ def _with_serial(der: bytes, serial: bytes) -> bytes:
     return der[: at + 2] + padded + der[at + 4 :]
 
 
+@pytest.mark.bad_input("B40", "an unknown critical extension", "device_certificate_invalid")
 def test_an_unknown_critical_extension_is_refused() -> None:
     unknown = x509.UnrecognizedExtension(x509.ObjectIdentifier("1.2.3.4"), b"\x05\x00")
 
@@ -131,20 +134,27 @@ def test_an_unknown_critical_extension_is_refused() -> None:
         make("leaf", extensions=[(unknown, True)])
 
 
-@pytest.mark.parametrize("critical", [False, True])
-def test_name_constraints_are_refused_because_nobody_would_check_them(critical: bool) -> None:
-    constraints = x509.NameConstraints([x509.DNSName("example.com")], None)
+@pytest.mark.bad_input("B40", "more subtrees than are read", "device_certificate_invalid")
+@pytest.mark.parametrize("excess", [0, 1])
+def test_subtrees_of_name_constraints_are_counted(excess: int) -> None:
+    subtrees = [x509.DNSName(f"{number}.example.com") for number in range(MAX_NAMES + excess)]
+    constraints = x509.NameConstraints(subtrees, None)
 
-    with pytest.raises(CertificateRejected):
-        root("ca", extensions=[(constraints, critical)])
+    if excess:
+        with pytest.raises(CertificateRejected, match="nameConstraints"):
+            root("ca", extensions=[(constraints, True)])
+    else:
+        assert root("ca", extensions=[(constraints, True)]).certificate.name_constraints
 
 
+@pytest.mark.bad_input("B40", "more names than are read", "device_certificate_invalid")
 def test_names_are_counted() -> None:
     make("leaf", uris=[f"urn:{number}" for number in range(MAX_NAMES)])
     with pytest.raises(CertificateRejected, match="subjectAltName"):
         make("leaf", uris=[f"urn:{number}" for number in range(MAX_NAMES + 1)])
 
 
+@pytest.mark.bad_input("B43", "a certificate that is too long", "device_certificate_invalid")
 @pytest.mark.parametrize("excess", [-1, 0, 1])
 def test_the_size_of_a_certificate_is_limited(excess: int) -> None:
     padding = x509.UnrecognizedExtension(x509.ObjectIdentifier("1.2.3.4"), b"")
@@ -172,6 +182,7 @@ def test_the_size_of_a_certificate_is_limited(excess: int) -> None:
         assert Certificate.from_der(der).der == der
 
 
+@pytest.mark.bad_input("B36", "a key of an unknown kind", "device_certificate_invalid")
 def test_a_key_of_an_unknown_kind_is_refused_when_used() -> None:
     der = make("leaf").der
     unknown = Certificate.from_der(
@@ -191,12 +202,16 @@ def test_a_chain_is_accepted_where_a_certificate_is_expected() -> None:
     assert split_chain(leaf.der) == (leaf.der,)
 
 
+@pytest.mark.bad_input("B43", "bytes that are no chain", "device_certificate_invalid")
 @pytest.mark.parametrize("blob", [b"", b"\x30", b"\x02\x01\x00", b"\x30\x82\x01\x00\x00"])
 def test_what_is_no_chain_is_refused(blob: bytes) -> None:
     with pytest.raises(CertificateRejected):
         split_chain(blob)
 
 
+@pytest.mark.bad_input(
+    "B34", "a chain of more certificates than are read", "device_certificate_invalid"
+)
 def test_the_length_of_a_chain_is_limited() -> None:
     assert len(split_chain(b"\x30\x00" * MAX_CHAIN_LENGTH)) == MAX_CHAIN_LENGTH
     with pytest.raises(CertificateRejected):
@@ -215,6 +230,7 @@ def test_arbitrary_bytes_raise_only_certificate_rejected(data: bytes) -> None:
             read(data)
 
 
+@pytest.mark.bad_input("B43", "a certificate with a changed byte", "device_certificate_invalid")
 @given(at=st.integers(0, len(_VALID) - 1), value=st.integers(0, 255))
 def test_a_changed_byte_raises_only_certificate_rejected(at: int, value: int) -> None:
     changed = _VALID[:at] + bytes([value]) + _VALID[at + 1 :]

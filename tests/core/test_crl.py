@@ -55,6 +55,10 @@ def test_a_ca_without_crl_sign_has_no_crls() -> None:
     assert not is_crl_of(ca.crl(), ca.certificate)
 
 
+@pytest.mark.parametrize("critical", [True, False])
+@pytest.mark.bad_input("B68", "a CRL that deltas complete (freshestCRL)", "file_invalid")
+@pytest.mark.bad_input("B68", "a delta CRL", "file_invalid")
+@pytest.mark.bad_input("B69", "an indirect CRL", "file_invalid")
 @pytest.mark.parametrize(
     "extension",
     [
@@ -68,14 +72,39 @@ def test_a_ca_without_crl_sign_has_no_crls() -> None:
             indirect_crl=True,
             only_contains_attribute_certs=False,
         ),
+        x509.FreshestCRL(
+            [x509.DistributionPoint([x509.DNSName("deltas")], None, None, None)],
+        ),
     ],
-    ids=["delta", "indirect"],
+    ids=["delta", "indirect", "completed by deltas"],
 )
-def test_a_list_that_is_not_complete_and_direct_is_refused(extension: x509.ExtensionType) -> None:
+def test_a_list_that_is_not_complete_and_direct_is_refused(
+    extension: x509.ExtensionType, critical: bool
+) -> None:
     with pytest.raises(CertificateRejected, match="critical CRL extension"):
-        root().crl(extensions=[(extension, True)])
+        root().crl(extensions=[(extension, critical)])
 
 
+@pytest.mark.bad_input("B67", "a CRL with an unknown critical extension", "file_invalid")
+def test_a_list_that_asks_for_more_than_is_understood_is_refused() -> None:
+    unknown = x509.UnrecognizedExtension(x509.ObjectIdentifier("1.2.3.4"), b"\x05\x00")
+
+    root().crl(extensions=[(unknown, False)])
+    with pytest.raises(CertificateRejected, match=r"1\.2\.3\.4"):
+        root().crl(extensions=[(unknown, True)])
+
+
+@pytest.mark.bad_input("B64", "a CRL of another key of its issuer", "none")
+def test_the_key_identifier_tells_keys_of_one_name_apart() -> None:
+    old, new = root("ca"), root("ca")
+    named = x509.AuthorityKeyIdentifier(old.certificate.ski, None, None)
+
+    assert is_crl_of(old.crl(extensions=[(named, False)]), old.certificate)
+    assert not is_crl_of(new.crl(extensions=[(named, False)]), new.certificate)
+
+
+@pytest.mark.bad_input("B63", "bytes that are no CRL", "file_invalid")
+@pytest.mark.bad_input("B63", "signature algorithms that differ inside and outside", "file_invalid")
 def test_a_broken_crl_is_refused() -> None:
     der = root().crl().der
     other = der.replace(
@@ -99,6 +128,7 @@ _CA = root()
 _VALID = _CA.crl(_CA.certificate).der
 
 
+@pytest.mark.bad_input("B63", "a CRL with a changed byte", "file_invalid")
 @given(at=st.integers(0, len(_VALID) - 1), value=st.integers(0, 255))
 def test_a_changed_byte_raises_only_certificate_rejected(at: int, value: int) -> None:
     changed = _VALID[:at] + bytes([value]) + _VALID[at + 1 :]

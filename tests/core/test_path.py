@@ -120,6 +120,7 @@ def test_pss_and_edwards_signatures_are_understood() -> None:
     validate(edwards.issue("leaf"), trusting(edwards))
 
 
+@pytest.mark.bad_input("B32", "a path whose issuer is missing", "device_certificate_untrusted")
 def test_without_the_issuer_the_chain_is_incomplete() -> None:
     ca = root()
     leaf = ca.issue("issuing", is_ca=True).issue("leaf")
@@ -136,6 +137,7 @@ def test_a_root_that_only_came_along_ends_a_chain_where_that_is_allowed() -> Non
     assert validate(leaf, trust, lenient, sent=leaf.above).certificates == leaf.chain
 
 
+@pytest.mark.bad_input("B35", "a certificate signed by somebody else", "device_certificate_invalid")
 def test_a_certificate_signed_by_somebody_else_is_invalid() -> None:
     ca = root()
     leaf = ca.issue("leaf", signing_key=ec_key())
@@ -143,6 +145,9 @@ def test_a_certificate_signed_by_somebody_else_is_invalid() -> None:
     assert refusal(leaf, trusting(ca)) is StatusCode.BadCertificateInvalid
 
 
+@pytest.mark.bad_input(
+    "B32", "an issuer of the same name with another key", "device_certificate_untrusted"
+)
 def test_a_ca_of_the_same_name_with_another_key_is_not_the_issuer() -> None:
     genuine, double = root("ca"), root("ca")
 
@@ -176,6 +181,7 @@ def test_of_several_bad_chains_the_one_that_came_furthest_is_reported() -> None:
     assert refusal(untrusted.issue("leaf"), trust) is StatusCode.BadCertificateIssuerTimeInvalid
 
 
+@pytest.mark.bad_input("B33", "two CAs that certify each other", "device_certificate_untrusted")
 def test_two_cas_that_certify_each_other_are_no_root() -> None:
     key_a, key_b = ec_key(), ec_key()
     a = make("a", is_ca=True, key=key_a)
@@ -187,6 +193,7 @@ def test_two_cas_that_certify_each_other_are_no_root() -> None:
     assert refusal(leaf, trust) is StatusCode.BadCertificateChainIncomplete
 
 
+@pytest.mark.bad_input("B34", "a chain that is too deep", "device_certificate_untrusted")
 @pytest.mark.parametrize("length", [MAX_CHAIN_LENGTH - 1, MAX_CHAIN_LENGTH, MAX_CHAIN_LENGTH + 1])
 def test_the_length_of_a_chain_is_limited(length: int) -> None:
     last = ca = root()
@@ -202,6 +209,7 @@ def test_the_length_of_a_chain_is_limited(length: int) -> None:
         assert len(validate(leaf, trusting(ca), sent=leaf.above).certificates) == length
 
 
+@pytest.mark.bad_input("B34", "a thousand candidate issuers of one name", "none")
 def test_an_issuer_that_the_key_identifier_names_is_found_behind_a_thousand() -> None:
     double = root("ca", ski=False)
     names = [x509.DNSName(f"{number}") for number in range(1_000)]
@@ -220,6 +228,9 @@ def test_a_member_of_the_list_is_found_behind_certificates_that_were_sent() -> N
     assert validate(leaf, trusting(genuine), sent=doubles).root == genuine.certificate
 
 
+@pytest.mark.bad_input(
+    "B34", "more issuers of one name than are tried", "device_certificate_invalid"
+)
 def test_candidates_of_one_name_are_limited() -> None:
     doubles = [root("ca", ski=False) for _ in range(module.MAX_CANDIDATES)]
     genuine = root("ca", ski=False)
@@ -229,6 +240,7 @@ def test_candidates_of_one_name_are_limited() -> None:
     assert refusal(leaf, trusting(*doubles, genuine)) is StatusCode.BadCertificateInvalid
 
 
+@pytest.mark.bad_input("B33", "a mesh of cross-signed CAs", "device_certificate_untrusted")
 def test_signature_checks_of_one_leaf_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every CA of a mesh certified every other, so that there are more ways than anyone walks."""
     cas = [root(f"ca {number}") for number in range(8)]
@@ -253,6 +265,9 @@ def test_signature_checks_of_one_leaf_are_counted(monkeypatch: pytest.MonkeyPatc
     assert len(checked) == module.MAX_SIGNATURE_CHECKS
 
 
+@pytest.mark.bad_input(
+    "B33", "a lattice of doubles of one name and key", "device_certificate_untrusted"
+)
 def test_signature_checks_of_one_leaf_are_limited() -> None:
     """A lattice: each level has doubles of one name and key, so that paths multiply."""
     keys = [ec_key() for _ in range(6)]
@@ -269,6 +284,9 @@ def test_signature_checks_of_one_leaf_are_limited() -> None:
     )
 
 
+@pytest.mark.bad_input(
+    "B34", "more complete chains than are looked at", "device_certificate_expired"
+)
 def test_complete_chains_of_one_leaf_are_limited() -> None:
     """The one good chain stands behind as many bad ones as are looked at."""
     key = ec_key()
@@ -283,6 +301,9 @@ def test_complete_chains_of_one_leaf_are_limited() -> None:
     assert refusal(leaf, trusting(*doubles, current)) is StatusCode.BadCertificateIssuerTimeInvalid
 
 
+@pytest.mark.bad_input(
+    "B34", "more intermediates than are looked at", "device_certificate_untrusted"
+)
 def test_intermediates_beyond_the_limit_are_not_looked_at() -> None:
     ca = root()
     issuing = ca.issue("issuing", is_ca=True)
@@ -300,6 +321,7 @@ def test_intermediates_beyond_the_limit_are_not_looked_at() -> None:
 _RSA_USAGE = usage("digital_signature", "key_encipherment", "data_encipherment")
 
 
+@pytest.mark.bad_input("B35", "a signature over SHA-1", "device_certificate_invalid")
 def test_a_weak_hash_is_refused_but_for_a_root() -> None:
     strong = root(key=rsa_key())
     weak_root = _with_sha1(strong, strong)
@@ -323,6 +345,9 @@ def _with_sha1(issued: Issued, issuer: Issued) -> Issued:
     return replace(issued, certificate=Certificate.from_der(der))
 
 
+@pytest.mark.bad_input(
+    "B36", "an RSA key that is too short or too long", "device_certificate_invalid"
+)
 @pytest.mark.parametrize(("bits", "is_good"), [(1024, False), (2048, True), (3072, False)])
 def test_rsa_keys_have_a_least_and_a_greatest_length(bits: int, is_good: bool) -> None:
     ca = root()
@@ -335,6 +360,7 @@ def test_rsa_keys_have_a_least_and_a_greatest_length(bits: int, is_good: bool) -
         assert refusal(leaf, trusting(ca), options) is StatusCode.BadCertificatePolicyCheckFailed
 
 
+@pytest.mark.bad_input("B36", "a curve of fewer than 256 bits", "device_certificate_invalid")
 def test_a_short_curve_is_refused() -> None:
     ca = root()
     leaf = ca.issue("leaf", key=ec_key(ec.SECP224R1()))
@@ -342,6 +368,7 @@ def test_a_short_curve_is_refused() -> None:
     assert refusal(leaf, trusting(ca)) is StatusCode.BadCertificatePolicyCheckFailed
 
 
+@pytest.mark.bad_input("B36", "a key that cannot sign", "device_certificate_invalid")
 def test_a_key_that_cannot_sign_is_refused() -> None:
     ca = root()
     exchange: Any = x25519.X25519PrivateKey.generate()
@@ -365,6 +392,9 @@ def test_the_policy_step_may_be_suppressed_and_is_recorded() -> None:
 # Trust
 
 
+@pytest.mark.bad_input(
+    "B44", "a path to a CA that only helps to build chains", "device_certificate_untrusted"
+)
 def test_a_chain_to_an_issuer_certificate_is_not_trusted() -> None:
     ca = root()
 
@@ -379,6 +409,9 @@ def test_any_certificate_of_the_chain_may_be_the_trusted_one(which: int) -> None
     validate(leaf, trust)
 
 
+@pytest.mark.bad_input(
+    "B44", "an anchor farther away than the route allows", "device_certificate_untrusted"
+)
 @pytest.mark.parametrize(
     ("anchor", "which", "is_good"),
     [
@@ -435,6 +468,12 @@ def test_further_lists_hold_anchors_as_well() -> None:
 _DAY = timedelta(days=1)
 
 
+@pytest.mark.bad_input(
+    "B42", "a certificate or issuer that has expired", "device_certificate_expired"
+)
+@pytest.mark.bad_input(
+    "B42", "a certificate or issuer that is not yet valid", "device_certificate_expired"
+)
 @pytest.mark.parametrize(
     ("where", "times", "status", "check"),
     [
@@ -469,6 +508,7 @@ def test_the_ends_of_a_period_belong_to_it() -> None:
 # Host and URI
 
 
+@pytest.mark.bad_input("B37", "a host that no name is", "device_certificate_uri_mismatch")
 @pytest.mark.parametrize(
     ("host", "is_good"),
     [
@@ -492,6 +532,9 @@ def test_the_host_is_one_of_the_names(host: str, is_good: bool) -> None:
         assert refusal(leaf, trusting(ca), options) is StatusCode.BadCertificateHostNameInvalid
 
 
+@pytest.mark.bad_input(
+    "B37", "an ApplicationUri that no URI is, in every byte", "device_certificate_uri_mismatch"
+)
 def test_the_application_uri_is_any_of_the_uris_and_exactly() -> None:
     ca = root()
     leaf = ca.issue("leaf", uris=["urn:first", "urn:second"])
@@ -505,6 +548,8 @@ def test_the_application_uri_is_any_of_the_uris_and_exactly() -> None:
 # Usage
 
 
+@pytest.mark.bad_input("B41", "a certificate used in another role", "device_certificate_invalid")
+@pytest.mark.bad_input("B41", "a CA at the end of a chain", "device_certificate_invalid")
 @pytest.mark.parametrize(
     ("more", "purpose"),
     [
@@ -550,6 +595,9 @@ def test_usual_usages_pass(more: dict[str, Any], purpose: Purpose) -> None:
     assert Check.USAGE not in {one.check for one in found.suppressed}
 
 
+@pytest.mark.bad_input(
+    "B41", "a usage marked critical that does not fit", "device_certificate_invalid"
+)
 def test_usage_marked_as_mandatory_is_never_suppressed() -> None:
     ca = root()
     options = replace(DEVICE_IDENTITY, suppress=frozenset(Check))
@@ -565,6 +613,11 @@ def test_usage_marked_as_mandatory_is_never_suppressed() -> None:
     assert Check.USAGE in {one.check for one in found.suppressed}
 
 
+@pytest.mark.bad_input("B38", "an issuer that is no CA", "device_certificate_invalid")
+@pytest.mark.bad_input(
+    "B38", "more CAs below one than its pathLenConstraint allows", "device_certificate_invalid"
+)
+@pytest.mark.bad_input("B39", "an issuer without keyCertSign", "device_certificate_invalid")
 @pytest.mark.parametrize(
     "issuer",
     [
@@ -597,6 +650,7 @@ def test_a_path_length_counts_only_cas_below() -> None:
 STRICT = ValidationOptions()
 
 
+@pytest.mark.bad_input("B45", "a revoked certificate", "device_certificate_revoked")
 def test_a_certificate_on_the_crl_is_revoked() -> None:
     ca = root()
     leaf, other = ca.issue("leaf"), ca.issue("other")
@@ -608,6 +662,7 @@ def test_a_certificate_on_the_crl_is_revoked() -> None:
     )
 
 
+@pytest.mark.bad_input("B45", "a revoked issuer", "device_certificate_revoked")
 def test_a_revoked_issuer_is_refused() -> None:
     ca = root()
     issuing = ca.issue("issuing", is_ca=True)
@@ -618,6 +673,9 @@ def test_a_revoked_issuer_is_refused() -> None:
     )
 
 
+@pytest.mark.bad_input(
+    "B72", "no CRL of an issuer in the path", "device_certificate_revocation_unknown"
+)
 def test_without_a_crl_the_status_is_unknown() -> None:
     ca = root()
     issuing = ca.issue("issuing", is_ca=True)
@@ -632,6 +690,18 @@ def test_without_a_crl_the_status_is_unknown() -> None:
     validate(leaf, trusting(ca, crls=[ca.crl(), issuing.crl()]), STRICT, sent=leaf.above)
 
 
+@pytest.mark.bad_input(
+    "B64", "a CRL signed by another key", "device_certificate_revocation_unknown"
+)
+@pytest.mark.bad_input("B64", "a CRL of another issuer", "device_certificate_revocation_unknown")
+@pytest.mark.bad_input(
+    "B65",
+    "a CRL after its nextUpdate or before its thisUpdate",
+    "device_certificate_revocation_unknown",
+)
+@pytest.mark.bad_input(
+    "B72", "a CRL by a CA without cRLSign", "device_certificate_revocation_unknown"
+)
 @pytest.mark.clause("R64")
 @pytest.mark.parametrize("kind", ["stale", "early", "forged", "foreign", "no crlSign"])
 def test_a_crl_that_cannot_be_relied_on_is_none(kind: str) -> None:

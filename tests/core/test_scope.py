@@ -54,6 +54,7 @@ def test_inside_its_scope_an_authority_is_believed(scope: Scope) -> None:
     assert found.authority == maker.root.certificate.thumbprint
 
 
+@pytest.mark.bad_input("B44", "an authority outside its scope", "authority_out_of_scope")
 @pytest.mark.clause("T7")
 @pytest.mark.parametrize(
     ("scope", "detail"),
@@ -128,6 +129,7 @@ def test_belief_ends_with_whatever_ends_first() -> None:
     assert by_crl.good_until == NOW + 2 * DAY
 
 
+@pytest.mark.bad_input("B44", "an authority that was stopped", "authority_stopped")
 @pytest.mark.clause("T7")
 @pytest.mark.parametrize("which", [0, 1])
 def test_a_stopped_key_vouches_for_nothing_wherever_it_stands(which: int) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from registrar.core.reasons import describe
 from registrar.errors import Reason
+from tests.docs import bad_input
 from tests.docs.diagrams import command_table, enrolment_diagram, issuance_diagram, rooms_picture
 
 ROOT = Path(__file__).parents[2]
@@ -73,6 +74,7 @@ def states_page() -> str:
 
 
 PAGES: Mapping[str, Callable[[], str]] = {
+    "docs/reference/bad-input.md": lambda: bad_input.render(ROOT),
     "docs/reference/reasons.md": reasons_page,
     "docs/explanation/states.md": states_page,
     "docs/explanation/rooms.svg": rooms_picture,

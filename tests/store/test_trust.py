@@ -112,6 +112,7 @@ def test_a_newer_crl_takes_the_place_of_the_older(store: Store) -> None:
     ]
 
 
+@pytest.mark.bad_input("B66", "a CRL older than the one on the list", "file_invalid")
 @pytest.mark.clause("T22")
 def test_an_older_crl_is_refused(store: Store) -> None:
     ca = root()

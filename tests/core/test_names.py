@@ -1,0 +1,63 @@
+"""Names that mean the same are the same; whatever else differs keeps them apart."""
+
+from __future__ import annotations
+
+import pytest
+from cryptography import x509
+from cryptography.x509.name import _ASN1Type
+from cryptography.x509.oid import NameOID
+from hypothesis import given
+from hypothesis import strategies as st
+
+from registrar.core.names import canonical
+
+
+def name(
+    *values: str, kind: _ASN1Type = _ASN1Type.UTF8String, oid: x509.ObjectIdentifier | None = None
+) -> bytes:
+    return x509.Name(
+        [x509.NameAttribute(oid or NameOID.COMMON_NAME, value, _type=kind) for value in values]
+    ).public_bytes()
+
+
+@pytest.mark.clause("RFC 5280 §7.1")
+@pytest.mark.parametrize(
+    "other",
+    [
+        name("GOOD ca"),
+        name("  Good   CA "),
+        name("Good CA", kind=_ASN1Type.PrintableString),
+        name("Good CA", kind=_ASN1Type.BMPString),
+        name("Ｇood CA"),
+    ],
+    ids=["case", "blanks", "PrintableString", "BMPString", "compatibility form"],
+)
+def test_one_name_has_many_spellings(other: bytes) -> None:
+    assert canonical(name("Good CA")) == canonical(other)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        name("GoodCA"),
+        name("Good СА"),
+        name("Good CA", "Good CA"),
+        name("Good CA", oid=NameOID.ORGANIZATION_NAME),
+        name("Good CA", kind=_ASN1Type.T61String),
+        name("Good CA") + b"\0",
+        b"",
+    ],
+    ids=["no blank", "look-alike", "twice", "other attribute", "other type", "tail", "empty"],
+)
+def test_another_name_stays_another(other: bytes) -> None:
+    assert canonical(name("Good CA")) != canonical(other)
+
+
+def test_the_order_of_relative_names_counts() -> None:
+    assert canonical(name("a", "b")) != canonical(name("b", "a"))
+
+
+@given(data=st.binary(max_size=60))
+def test_what_cannot_be_read_equals_itself_alone(data: bytes) -> None:
+    assert canonical(data) == canonical(bytes(data))
+    assert canonical(data) != canonical(data + b"\0")
