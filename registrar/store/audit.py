@@ -1,7 +1,8 @@
 """Who changed what, when and why: one entry a change, in the transaction of the change.
 
 Entries are numbered without gaps, and triggers refuse to change or delete one. If an entry
-cannot be written the change fails with it (threat model, ground rule 4).
+cannot be written the change fails with it (threat model, ground rule 4). The entries of one
+transaction are written together at its end: a step of a Device makes several.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from enum import StrEnum
 from typing import Final
 
 from registrar.store.moments import from_stored
-from registrar.store.transaction import Cause, Readable, Transaction
+from registrar.store.transaction import Cause, Snapshot, Transaction
 
 MAX_PAGE: Final = 10_000
 """Entries in one answer."""
@@ -75,7 +76,7 @@ def append(
     before: str = "",
     after: str = "",
 ) -> None:
-    """Write the entry of a change that this transaction makes.
+    """Write the entry of a change that this transaction makes, at the end of it.
 
     Args:
         kind: what ``subject`` is.
@@ -85,7 +86,7 @@ def append(
         before: the state the change left, if it changed one.
         after: the state it led to.
     """
-    tx.change(
+    tx.change_later(
         _INSERT,
         (
             cause.stamp(),
@@ -102,7 +103,7 @@ def append(
 
 
 def entries(
-    reader: Readable, *, kind: Kind | None = None, subject: str | int | None = None, after: int = 0
+    reader: Snapshot, *, kind: Kind | None = None, subject: str | int | None = None, after: int = 0
 ) -> list[AuditEntry]:
     """Return at most ``MAX_PAGE`` entries, oldest first, that follow number ``after``.
 

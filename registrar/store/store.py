@@ -104,7 +104,6 @@ class Store:
         self._limits = limits
         self._writer = writer
         self._reader = reader
-        self._transaction = Transaction(writer)
         self._waiting: deque[_Job] = deque()
         self._loop: asyncio.AbstractEventLoop | None = None
         """The event loop a series of groups is under way for; None while nothing is."""
@@ -318,28 +317,32 @@ class Store:
                 del group[number:]
                 break
             try:
-                self._attempt(job)
+                self._attempt(job, is_alone=len(group) == 1)
             except (sqlite3.Error, RegistrarError) as error:
                 return error
         return None
 
-    def _attempt(self, job: _Job) -> None:
-        """Run one function; undo it alone if it fails.
+    def _attempt(self, job: _Job, *, is_alone: bool) -> None:
+        """Run one function; undo it alone if it fails and others are in its group.
 
         Raises:
-            sqlite3.Error: the failure took the whole transaction with it.
+            sqlite3.Error, RegistrarError: the failure takes the whole transaction with it.
         """
-        self._writer.execute("SAVEPOINT one")
+        if not is_alone:
+            self._writer.execute("SAVEPOINT one")
+        transaction = Transaction(self._writer)
         try:
-            job.result = job.function(self._transaction)
+            job.result = job.function(transaction)
+            transaction.finish()
         except Exception as error:  # the caller's task ends here, not the writer's
             job.error = _translated(error)
             if _is_fatal(error):
                 raise
-            if not self._writer.in_transaction:
+            if is_alone or not self._writer.in_transaction:
                 raise job.error from error
             self._writer.execute("ROLLBACK TO one")
-        self._writer.execute("RELEASE one")
+        if not is_alone:
+            self._writer.execute("RELEASE one")
 
     def _abandon(self, group: list[_Job], error: Exception) -> None:
         """Undo the whole group; nothing of it was acknowledged yet."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -38,10 +38,11 @@ class Snapshot:
 class Transaction:
     """Reads and changes; everything done in it becomes durable together, or not at all."""
 
-    __slots__ = ("_connection",)
+    __slots__ = ("_connection", "_later")
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
+        self._later: dict[str, list[Sequence[Value]]] = {}
 
     def query(self, sql: str, values: Sequence[Value] = ()) -> list[sqlite3.Row]:
         """Run one SELECT (or a statement with RETURNING) and return all its rows."""
@@ -55,6 +56,22 @@ class Transaction:
         """Run one INSERT and return the rowid of the new row."""
         row = self._connection.execute(sql, values).lastrowid
         return row if row is not None else 0
+
+    def change_many(self, sql: str, rows: Iterable[Sequence[Value]]) -> None:
+        """Run one INSERT, UPDATE or DELETE for each of ``rows``."""
+        self._connection.executemany(sql, rows)
+
+    def change_later(self, sql: str, values: Sequence[Value]) -> None:
+        """Run ``sql`` at the end, with all that was put off by the same ``sql``, in order.
+
+        Until then no query of this transaction sees the change.
+        """
+        self._later.setdefault(sql, []).append(values)
+
+    def finish(self) -> None:
+        """Run what was put off. Whoever made the transaction calls it, before it is durable."""
+        for sql, rows in self._later.items():
+            self.change_many(sql, rows)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

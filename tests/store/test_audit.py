@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 
 import pytest
 
-from registrar.errors import Misuse
-from registrar.store import Store, Transaction, audit
+from registrar.errors import Misuse, Rejected
+from registrar.store import Store, Transaction, audit, inbox
 from registrar.store.audit import MAX_DETAIL, Kind
 from tests.store.building import CAUSE, NOW, device
 
@@ -84,3 +85,45 @@ def test_numbers_have_no_gap_after_a_failure(store: Store) -> None:
     note(store)
 
     assert [one.sequence for one in audit.entries(store.reader)] == [1, 2]
+
+
+@pytest.mark.clause("I6")
+async def test_the_entries_of_a_failed_change_do_not_join_those_of_its_group(store: Store) -> None:
+    def append(tx: Transaction, subject: str) -> None:
+        for event in ("first", "second"):
+            audit.append(tx, Kind.SITE, subject, event, cause=CAUSE)
+
+    def fail(tx: Transaction) -> None:
+        append(tx, "failed")
+        raise Rejected("this Device is at fault")
+
+    results = await asyncio.gather(
+        store.write(lambda tx: append(tx, "a")),
+        store.write(fail),
+        store.write(lambda tx: append(tx, "b")),
+        return_exceptions=True,
+    )
+
+    told = [(one.sequence, one.subject, one.event) for one in audit.entries(store.reader)]
+    assert isinstance(results[1], Rejected)
+    assert told == [(1, "a", "first"), (2, "a", "second"), (3, "b", "first"), (4, "b", "second")]
+
+
+@pytest.mark.clause("I6")
+@pytest.mark.parametrize("others", [0, 2])
+async def test_a_change_whose_entry_cannot_be_written_fails_alone(
+    store: Store, others: int
+) -> None:
+    def change(tx: Transaction, actor: str) -> None:
+        inbox.append(tx, inbox.News.TICKETS, actor, now=NOW)
+        audit.append(tx, Kind.SITE, "x", "happened", cause=replace(CAUSE, actor=actor))
+
+    actors = ["", *(f"good{number}" for number in range(others))]
+    results = await asyncio.gather(
+        *(store.write(lambda tx, actor=actor: change(tx, actor)) for actor in actors),  # type: ignore[misc]
+        return_exceptions=True,
+    )
+
+    assert [type(result) for result in results] == [Misuse] + [type(None)] * others
+    assert [one.actor for one in audit.entries(store.reader)] == actors[1:]
+    assert [one.payload for one in inbox.waiting(store.reader)] == actors[1:]
