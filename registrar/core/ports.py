@@ -7,7 +7,7 @@ to be inherited; they fit by shape.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -104,6 +104,13 @@ class Driver(Protocol):
         Args:
             url: where the device is.
             lease: under which the ledger is written.
+        """
+        ...
+
+    def concerned(self, urls: Sequence[str]) -> Awaitable[Collection[str]]:
+        """Return which of these devices, waiting for a Ticket, new ones may speak for.
+
+        Whoever is named is looked at again from the beginning, so too many do no harm.
         """
         ...
 

@@ -7,7 +7,7 @@ import logging
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 
 from registrar.core.enrolment import ENDED, Command, Event, State
-from registrar.core.ports import Driver, Enrolment, Journal, Lease, Step, Visit
+from registrar.core.ports import Driver, Enrolment, Journal, Lease, Mail, Step, Visit
 from registrar.enrolment.attempts import Attempts
 from registrar.enrolment.limits import EngineLimits, backoff_s, subnet_of
 from registrar.enrolment.outcome import Outcome, outcome_of
@@ -267,14 +267,19 @@ class Campaign:
 
     async def _distribute(self) -> None:
         for mail in await self._journal.mail():
-            for number in sorted(self._parked):
-                enrolment = self._enrolments[number]
-                uri = enrolment.facts.product_instance_uri
-                concerned = uri in mail.product_instance_uris or (
-                    not mail.product_instance_uris and enrolment.state is State.AWAITING_TICKET
-                )
-                if concerned:
+            for number in await self._concerned(mail):
+                if number in self._parked:
                     self._wake(number, await self._journal.find(number))
+
+    async def _concerned(self, mail: Mail) -> list[int]:
+        """Return the parked devices that ``mail`` may be about."""
+        parked = [self._enrolments[number] for number in sorted(self._parked)]
+        if mail.product_instance_uris:
+            reported = set(mail.product_instance_uris)
+            return [one.id for one in parked if one.facts.product_instance_uri in reported]
+        waiting = {one.url: one.id for one in parked if one.state is State.AWAITING_TICKET}
+        concerned = await self._driver.concerned(list(waiting))
+        return [number for url, number in waiting.items() if url in concerned]
 
 
 def _step_of(error: Rejected) -> Step:

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -38,7 +38,8 @@ from registrar.onboarding.provisioning import Provisioning
 from registrar.onboarding.refusals import Act
 from registrar.onboarding.settings import PushSettings
 from registrar.onboarding.trust import Belief, Beliefs
-from registrar.store import issuances, software
+from registrar.onboarding.waiting import Waiting
+from registrar.store import issuances, software, tickets
 from registrar.store.store import Store
 from registrar.store.transaction import Cause
 from registrar.ua.application_identity import ApplicationIdentity
@@ -90,6 +91,8 @@ class PushDriver:
         self.now = now
         self.clock = clock
         self.actor = actor
+        self.waiting = Waiting(store)
+        """The devices without a Ticket."""
         self.counters = Counters()
         """What all visits spent so far."""
         # Many devices may share an address; the engine bounds how many there are at a time.
@@ -107,6 +110,10 @@ class PushDriver:
     def begin(self, url: str, lease: Lease) -> PushVisit:
         """Start a run of one device; nothing is sent before the first command."""
         return PushVisit(self, url, lease)
+
+    async def concerned(self, urls: Sequence[str]) -> set[str]:
+        """Return which of these devices, waiting for a Ticket, new ones may speak for."""
+        return await self.waiting.concerned(urls)
 
     def cause(self) -> Cause:
         """Return who writes, and when."""
@@ -209,9 +216,12 @@ class PushVisit:
         ours = self._served_by_us(enrolment, offer)
         if ours is not None:
             return ours
+        waiting, newest = self._driver.waiting, tickets.newest(self._driver.store.reader)
+        waiting.forget(self._url)
         found = await identifier.identify(offer)
         self._found = found
         if not found.eligible:
+            waiting.remember(self._url, offer.certificates, newest=newest)
             return Step(
                 event=Event.TICKET_MISSING,
                 reason=Reason.TICKET_MISSING,

@@ -113,7 +113,7 @@ CREATE INDEX issuances_pending ON issuances (state)
     WHERE state IN ('reserved', 'signed', 'delivered');
 
 CREATE TABLE tickets (
-    id INTEGER PRIMARY KEY,
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
     digest TEXT NOT NULL UNIQUE,
     kind TEXT NOT NULL,
     uri TEXT NOT NULL,

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
-from registrar.core.jws import JwsLimits
+from registrar.core.jws import JwsLimits, TicketType
 from registrar.core.valid_ticket import Route, ValidTicket
 from registrar.store import audit
 from registrar.store.moments import from_stored
@@ -202,6 +202,26 @@ def all_of(reader: Readable) -> Iterator[ValidTicket]:
         if not found:
             return
         yield from found
+
+
+def newest(reader: Readable) -> int:
+    """Return the number of the Ticket registered last, 0 before the first; it only grows."""
+    number: int = reader.query(
+        "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'tickets'"
+    )[0][0]
+    return number
+
+
+def devices_after(reader: Readable, number: int, *, limit: int) -> list[tuple[int, str]]:
+    """Return number and ProductInstanceUri of Device Tickets registered after ``number``.
+
+    The documents are not read; at most ``limit`` are returned, in the order of registration.
+    """
+    rows = reader.query(
+        "SELECT id, uri FROM tickets WHERE id > ? AND kind = ? ORDER BY id LIMIT ?",
+        (number, TicketType.DEVICE_IDENTITY, limit),
+    )
+    return [(row["id"], row["uri"]) for row in rows]
 
 
 def count(reader: Readable) -> int:

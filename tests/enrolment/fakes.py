@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from registrar.core.enrolment import ENDED, Command, Event, State, advance
@@ -133,12 +133,16 @@ class ScriptedDriver:
     open: int = 0
     most_open: int = 0
     begun: list[str] = field(default_factory=list)
+    unconcerned: set[str] = field(default_factory=set)
 
     def begin(self, url: str, lease: Lease) -> ScriptedVisit:
         self.begun.append(url)
         self.open += 1
         self.most_open = max(self.most_open, self.open)
         return ScriptedVisit({**HEALTHY, **self.special.get(url, {})}, self._closed)
+
+    async def concerned(self, urls: Sequence[str]) -> Collection[str]:
+        return [url for url in urls if url not in self.unconcerned]
 
     def _closed(self) -> None:
         self.open -= 1

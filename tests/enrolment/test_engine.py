@@ -231,6 +231,39 @@ async def test_a_device_without_ticket_waits_and_is_taken_up_when_tickets_come()
     assert outcomes[waiting].state is State.ONBOARDED
 
 
+async def test_tickets_for_others_wake_nobody() -> None:
+    slow, concerned, other = urls(3)
+    journal = MemoryJournal()
+    looks = {concerned: 0, other: 0}
+    looked_twice = asyncio.Event()
+
+    async def look(enrolment: Enrolment) -> Step:
+        looks[enrolment.url] += 1
+        if looks[enrolment.url] == 2:
+            looked_twice.set()
+        return Step(event=Event.TICKET_MISSING, reason=Reason.TICKET_MISSING)
+
+    async def tickets_arrive(_: Enrolment) -> Step:
+        while not looked_twice.is_set():
+            journal.letters.append(Mail(product_instance_uris=()))
+            await asyncio.sleep(FAST.mail_interval_s)
+        return Step(event=Event.DCA_CONFIRMED)
+
+    driver = ScriptedDriver(
+        {
+            concerned: {Command.READ_IDENTITIES: look},
+            other: {Command.READ_IDENTITIES: look},
+            slow: {Command.PROVISION_DCA: tickets_arrive},
+        },
+        unconcerned={other},
+    )
+
+    outcomes = await run(engine(journal, driver), [slow, concerned, other])
+
+    assert looks[concerned] > looks[other] == 1
+    assert outcomes[other].state is State.AWAITING_TICKET
+
+
 async def test_a_device_that_waits_in_vain_is_reported_last() -> None:
     waiting, *healthy = urls(3)
     driver = ScriptedDriver({waiting: {Command.READ_IDENTITIES: does(Event.TICKET_MISSING)}})

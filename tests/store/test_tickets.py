@@ -70,6 +70,29 @@ def signed_by_both(payload: bytes, first: Maker, second: Maker) -> tuple[ValidTi
     )
 
 
+def test_news_are_the_device_tickets_registered_since(store: Store) -> None:
+    assert tickets.newest(store.reader) == 0
+    put(store, device_ticket(1))
+    seen = tickets.newest(store.reader)
+    put(store, device_ticket(2), composite_ticket("cell"), device_ticket(3), device_ticket(1))
+
+    news = tickets.devices_after(store.reader, seen, limit=10)
+
+    assert [name for _, name in news] == [uri(2), uri(3)]
+    assert news[-1][0] == tickets.newest(store.reader)
+    assert tickets.devices_after(store.reader, seen, limit=1) == news[:1]
+    assert tickets.devices_after(store.reader, news[-1][0], limit=10) == []
+
+
+def test_the_number_of_a_ticket_is_never_given_again(store: Store) -> None:
+    put(store, device_ticket(1))
+    seen = tickets.newest(store.reader)
+    store.write_sync(lambda tx: tx.change("DELETE FROM tickets"))
+    put(store, device_ticket(2))
+
+    assert tickets.devices_after(store.reader, seen, limit=1) == [(seen + 1, uri(2))]
+
+
 @pytest.mark.clause("R79")
 def test_a_ticket_comes_back_as_it_was_believed(store: Store) -> None:
     believed = device_ticket()
