@@ -7,6 +7,7 @@ Source: OPC 10000-6 §6.2; RFC 5280 §4.
 from __future__ import annotations
 
 import hashlib
+import warnings
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property, lru_cache
@@ -177,12 +178,12 @@ class Certificate:
     @cached_property
     def subject(self) -> str:
         """The subject as RFC 4514 text, for people."""
-        return _name_text(self._parsed, "subject")
+        return name_text(self._parsed, "subject")
 
     @cached_property
     def issuer(self) -> str:
         """The issuer as RFC 4514 text, for people."""
-        return _name_text(self._parsed, "issuer")
+        return name_text(self._parsed, "issuer")
 
     @property
     def serial_number(self) -> int:
@@ -344,9 +345,13 @@ def outline(der: bytes) -> Outline:
     )
 
 
-def _name_text(parsed: x509.Certificate, which: str) -> str:
+def name_text(parsed: x509.Certificate | x509.CertificateRevocationList, which: str) -> str:
+    """Return the name ``subject`` or ``issuer`` as RFC 4514 text, for people."""
     try:
-        name = parsed.subject if which == "subject" else parsed.issuer
-        return name.rfc4514_string()
+        with warnings.catch_warnings():
+            # An attribute that is too long or empty would be reported on our stderr.
+            warnings.simplefilter("ignore")
+            name: x509.Name = getattr(parsed, which)
+            return name.rfc4514_string()
     except (ValueError, TypeError):
         return "(a name that cannot be read)"

@@ -16,7 +16,7 @@ import numpy as np
 from cryptography import x509
 
 from registrar.core import der as asn1
-from registrar.core.certificate import UNREADABLE, Certificate
+from registrar.core.certificate import UNREADABLE, Certificate, name_text
 from registrar.core.names import Name, canonical
 from registrar.core.revoked import read_entries
 from registrar.core.signatures import is_signed_by
@@ -110,10 +110,7 @@ class Crl:
     @cached_property
     def issuer(self) -> str:
         """The issuer as RFC 4514 text, for people."""
-        try:
-            return self._parsed.issuer.rfc4514_string()
-        except (ValueError, TypeError):
-            return "(a name that cannot be read)"
+        return name_text(self._parsed, "issuer")
 
     @cached_property
     def serial_numbers(self) -> frozenset[int]:
