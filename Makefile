@@ -3,6 +3,7 @@
 #   make build                  .venv with the package and its extensions
 #   make demo [DEVICES=200] [SEED=1]
 #   make test                   everything a change has to pass
+#   make fuzz [MUTANTS=100000] [SEED=…] [SECONDS_EACH=60]
 #   make lint  make bench  make clean
 
 SHELL := /bin/bash
@@ -11,13 +12,15 @@ SHELL := /bin/bash
 
 DEVICES ?= 200
 SEED ?=
+MUTANTS ?= 100000
+SECONDS_EACH ?= 60
 
 VENV := .venv
 BIN := $(VENV)/bin
 NATIVE := $(wildcard _native/*.pyx _native/*.pxi _native/*.pxd)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: build demo test bench lint compiled clean
+.PHONY: build demo test fuzz bench lint compiled clean
 
 build: $(VENV)/.built
 
@@ -53,6 +56,16 @@ compiled: build
 test: lint compiled
 	REGISTRAR_PURE=1 $(BIN)/python -m pytest -m 'not slow'
 	$(BIN)/python -m pytest
+
+# The guided search needs atheris, which has no wheel for every Python.
+fuzz: $(VENV)/.developing compiled
+	$(BIN)/python -m tests.fuzz --mutants $(MUTANTS) $(if $(SEED),--seed $(SEED))
+	$(BIN)/python -m pip install --quiet --no-build-isolation --editable '.[fuzz]' || echo 'no atheris: no guided search'
+	if $(BIN)/python -c 'import atheris' 2>/dev/null; then \
+		for target in json jws der; do \
+			$(BIN)/python -m tests.fuzz.guided $$target --seconds $(SECONDS_EACH); \
+		done; \
+	fi
 
 bench: build
 	$(BIN)/python -m benchmarks.signatures

@@ -1,0 +1,1 @@
+"""Inputs nobody wrote: mutated Tickets, certificates and CRLs, and coverage-guided targets."""
