@@ -48,12 +48,15 @@ class Method:
         inputs: the argument types in order; a plain ``VariantType`` means a scalar.
         roles: one of these is needed; None lets everyone in, the empty set nobody.
         mode: the weakest channel that may call.
+        overlaps: calls need not wait for the end of others before them in the same request;
+            they still begin in its order.
     """
 
     handler: Handler
     inputs: tuple[Argument | ua.VariantType, ...] = ()
     roles: frozenset[Role] | None
     mode: Mode
+    overlaps: bool = False
 
 
 class MethodTable:

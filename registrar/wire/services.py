@@ -6,6 +6,7 @@ marks as secured is refused on a channel without security before anything else i
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -31,6 +32,8 @@ T = TypeVar("T")
 MAX_REFERENCES_PER_REQUEST = 4_000
 """References in one Browse or BrowseNext response, about 20 ms of work."""
 
+MAX_OVERLAPPING = 100
+"""Calls of one request that are under way together."""
 
 Answer = Any
 """A response of asyncua's types, or an awaitable of it."""
@@ -186,9 +189,14 @@ def _translate(
 
 
 def _call(context: Context, request: ua.CallRequest) -> ua.CallResponse | Awaitable[Any]:
-    """Call the Methods in the order of the request, each after the one before has ended."""
+    """Call the Methods in the order of the request, each after the one before has ended.
+
+    Where all of them say that they overlap, each begins after the one before has begun.
+    """
     session = _session(context, request).session
     items = _operations(context, request.Parameters.MethodsToCall)
+    if all(_overlaps(context, item) for item in items):
+        return _call_together(context, session, items)
     results: list[ua.CallMethodResult] = []
     for number, item in enumerate(items, start=1):
         result = _call_one(context, session, item)
@@ -209,6 +217,27 @@ async def _call_later(
     for item in rest:
         result = _call_one(context, session, item)
         results.append(await result if inspect.isawaitable(result) else result)
+    return ua.CallResponse(Results=results)
+
+
+def _overlaps(context: Context, item: ua.CallMethodRequest) -> bool:
+    try:
+        return context.application.methods.find(item.ObjectId, item.MethodId).overlaps
+    except ServiceFailed:
+        return False
+
+
+async def _call_together(
+    context: Context, session: Session, items: Sequence[ua.CallMethodRequest]
+) -> ua.CallResponse:
+    async def call(item: ua.CallMethodRequest) -> ua.CallMethodResult:
+        result = _call_one(context, session, item)
+        return await result if inspect.isawaitable(result) else result
+
+    results: list[ua.CallMethodResult] = []
+    for start in range(0, len(items), MAX_OVERLAPPING):
+        part = items[start : start + MAX_OVERLAPPING]
+        results += await asyncio.gather(*map(call, part))
     return ua.CallResponse(Results=results)
 
 

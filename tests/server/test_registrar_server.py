@@ -115,12 +115,19 @@ async def report(
     client: Client, uri: str = URI, *, is_current: bool = True, method: int = 1510
 ) -> None:
     index = await onboarding_index(client)
-    await client.call(
-        ua.NodeId(ua.Int32(1344), ua.Int16(index)),
-        ua.NodeId(ua.Int32(method), ua.Int16(index)),
-        ua.Variant(uri, ua.VariantType.String),
-        ua.Variant(is_current, ua.VariantType.Boolean),
-        ua.Variant("2.1", ua.VariantType.String),
+    request = _report(index, uri, is_current=is_current, method=method)
+    await client.call(request.ObjectId, request.MethodId, *request.InputArguments)
+
+
+def _report(index: int, uri: str, *, is_current: bool, method: int = 1510) -> ua.CallMethodRequest:
+    return ua.CallMethodRequest(
+        ObjectId=ua.NodeId(ua.Int32(1344), ua.Int16(index)),
+        MethodId=ua.NodeId(ua.Int32(method), ua.Int16(index)),
+        InputArguments=[
+            ua.Variant(uri, ua.VariantType.String),
+            ua.Variant(is_current, ua.VariantType.Boolean),
+            ua.Variant("2.1", ua.VariantType.String),
+        ],
     )
 
 
@@ -150,6 +157,24 @@ async def test_an_administrator_by_certificate_reports_software(
         assert software.last_report(reader, URI) == SoftwareReport(is_current=True, revision="2.1")
         assert [one.payload for one in inbox.waiting(reader)] == [URI]
         assert audit.entries(reader)[-1].actor == MANAGER
+
+
+async def test_the_last_of_several_reports_in_one_request_counts(
+    backdrop: Backdrop, tmp_path: Path
+) -> None:
+    async with listening(backdrop, tmp_path) as (stage, server):
+        identity = manager_of(stage, tmp_path, is_administrator=True)
+
+        async with session(server, identity, own=stage.site.identity()) as client:
+            index = await onboarding_index(client)
+            results = await client.call_all(
+                [_report(index, URI, is_current=one) for one in (True, True, False)]
+            )
+
+        reader = stage.store.reader
+        assert [result.StatusCode.is_good() for result in results] == [True, True, True]
+        assert software.last_report(reader, URI) == SoftwareReport(is_current=False, revision="2.1")
+        assert [one.payload for one in inbox.waiting(reader)] == [URI, URI, URI]
 
 
 @pytest.mark.clause("R6")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Sequence
+
 import pytest
 import uvloop
 from asyncua import ua
@@ -12,7 +15,9 @@ from registrar.status import StatusCode
 from registrar.ua.application_identity import ApplicationIdentity
 from registrar.ua.security_policy import SecurityPolicy
 from registrar.ua.user_tokens import UserNameUser, X509User, X509UserClaim
-from registrar.wire import Client, Role
+from registrar.wire import Client, Method, Mode, Role, Session
+from registrar.wire.builtin import node_id
+from registrar.wire.services import MAX_OVERLAPPING
 from tests.wire.plant import (
     COUNTER,
     CYCLE,
@@ -66,6 +71,93 @@ async def test_a_session_reads_browses_and_calls(
     assert {reference.BrowseName.Name for reference in found} >= {"Cycle", "Echo", "Setting"}
     assert [output.Value for output in outputs] == ["hello"]
     assert len(plant.closed) == 1
+
+
+def _calls(method_id: ua.NodeId, *texts: str) -> list[ua.CallMethodRequest]:
+    return [
+        ua.CallMethodRequest(ObjectId=COUNTER, MethodId=method_id, InputArguments=[string(text)])
+        for text in texts
+    ]
+
+
+class _Turns:
+    """A Method that notes when each of its calls begins and ends, and ends the later one first."""
+
+    NODE = node_id(20, 1)
+
+    def __init__(self, plant: Plant, *, overlaps: bool) -> None:
+        self.notes: list[str] = []
+        self._later_ended = asyncio.Event()
+        if not overlaps:
+            self._later_ended.set()
+        row = Method(
+            handler=self._take,
+            inputs=(ua.VariantType.String,),
+            roles=None,
+            mode=Mode.SIGN,
+            overlaps=overlaps,
+        )
+        plant.methods.add(COUNTER, [self.NODE], row)
+
+    async def _take(self, session: Session, text: str) -> Sequence[ua.Variant]:
+        self.notes.append(f"{text} begins")
+        if text == "first":
+            await self._later_ended.wait()
+        self._later_ended.set()
+        self.notes.append(f"{text} ends")
+        if text == "bad":
+            raise ServiceFailed("it is bad", status=StatusCode.BadNotFound)
+        return [string(text)]
+
+
+async def test_a_call_waits_for_the_one_before_it(
+    plant: Plant, client_identity: ApplicationIdentity
+) -> None:
+    turns = _Turns(plant, overlaps=False)
+
+    async with await open_session(plant, client_identity) as client:
+        await client.call_all(_calls(_Turns.NODE, "first", "second"))
+
+    assert turns.notes == ["first begins", "first ends", "second begins", "second ends"]
+
+
+async def test_calls_that_overlap_begin_in_order_and_each_gets_its_own_answer(
+    plant: Plant, client_identity: ApplicationIdentity
+) -> None:
+    turns = _Turns(plant, overlaps=True)
+
+    async with await open_session(plant, client_identity) as client:
+        good, bad = await client.call_all(_calls(_Turns.NODE, "first", "bad"))
+
+    assert turns.notes == ["first begins", "bad begins", "bad ends", "first ends"]
+    assert [output.Value for output in good.OutputArguments] == ["first"]
+    assert StatusCode(bad.StatusCode.value) is StatusCode.BadNotFound
+
+
+@pytest.mark.parametrize("other", [ECHO, node_id(99, 1)])
+async def test_one_call_that_does_not_overlap_keeps_all_of_a_request_in_turn(
+    plant: Plant, client_identity: ApplicationIdentity, other: ua.NodeId
+) -> None:
+    turns = _Turns(plant, overlaps=True)
+    requests = [*_calls(_Turns.NODE, "second", "third"), *_calls(other, "echo")]
+
+    async with await open_session(plant, client_identity) as client:
+        results = await client.call_all(requests)
+
+    assert turns.notes == ["second begins", "second ends", "third begins", "third ends"]
+    assert len(results) == len(requests)
+
+
+async def test_more_calls_than_may_overlap_are_all_answered_in_order(
+    plant: Plant, client_identity: ApplicationIdentity
+) -> None:
+    _Turns(plant, overlaps=True)
+    texts = [str(number) for number in range(2 * MAX_OVERLAPPING + 1)]
+
+    async with await open_session(plant, client_identity) as client:
+        results = await client.call_all(_calls(_Turns.NODE, *texts))
+
+    assert [result.OutputArguments[0].Value for result in results] == texts
 
 
 async def test_a_path_leads_to_its_node(plant: Plant, client_identity: ApplicationIdentity) -> None:
