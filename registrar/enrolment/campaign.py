@@ -77,7 +77,7 @@ class Campaign:
             else:
                 self._enrolments[enrolment.id] = enrolment
                 self._attempts[enrolment.id] = Attempts(self._limits)
-                self._make_ready(enrolment.id)
+                self._make_ready(enrolment.id, again=False)
         postman = asyncio.create_task(self._read_mail())
         try:
             remaining = len(enrolments)
@@ -120,9 +120,10 @@ class Campaign:
 
     # --- whose turn it is
 
-    def _make_ready(self, number: int) -> None:
+    def _make_ready(self, number: int, *, again: bool = True) -> None:
         self._timers.pop(number, None)
-        self._queue.put(number, subnet_of(self._enrolments[number].url, self._limits))
+        subnet = subnet_of(self._enrolments[number].url, self._limits)
+        self._queue.put(number, subnet, again=again)
         self._fill()
 
     def _fill(self) -> None:

@@ -296,6 +296,22 @@ async def test_a_listening_campaign_goes_on_when_the_software_is_reported() -> N
     assert State.SOFTWARE_PENDING in seen
 
 
+async def test_a_device_that_is_woken_goes_on_before_others_begin() -> None:
+    first, *others = urls(3)
+    journal = MemoryJournal()
+    driver = ScriptedDriver({first: {Command.PROVISION_DCA: does(Event.SOFTWARE_OUTDATED)}})
+
+    def observe(enrolment: Enrolment) -> None:
+        if enrolment.state is State.SOFTWARE_PENDING:
+            journal.report("urn:d0", SoftwareReport(is_current=True, revision="2"))
+
+    it = engine(journal, driver, replace(FAST, concurrency=1))
+    found = [o.url async for o in it.run([first, *others], listen=True, observe=observe)]
+
+    assert driver.begun == [first, first, *others]
+    assert found == [first, *others]
+
+
 @pytest.mark.parametrize("listen", [True, False])
 async def test_nobody_waits_for_ever_for_software(listen: bool) -> None:
     (url,) = urls(1)
