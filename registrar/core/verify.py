@@ -82,7 +82,7 @@ _STRICT = TicketPolicy()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Verdict:
+class SignerVerdict:
     """What is thought of one signer, whatever he signed."""
 
     error: CertificateRejected | None
@@ -97,6 +97,14 @@ class TicketVerifier:
     def __init__(self, authorities: TicketAuthorities, *, policy: TicketPolicy = _STRICT) -> None:
         self._authorities = authorities
         self._policy = policy
+
+    @property
+    def authorities(self) -> TicketAuthorities:
+        return self._authorities
+
+    @property
+    def policy(self) -> TicketPolicy:
+        return self._policy
 
     def verify(self, document: str | bytes, *, route: Route, now: datetime) -> ValidTicket:
         """Return the Ticket that ``document`` holds, believed.
@@ -123,7 +131,7 @@ class TicketVerifier:
             In the order of ``documents`` each Ticket or why it is refused.
         """
         opened = [self._open(document) for document in documents]
-        verdicts: dict[tuple[Certificate, ...], _Verdict] = {}
+        verdicts: dict[tuple[Certificate, ...], SignerVerdict] = {}
         outcomes: list[list[SignatureOutcome]] = []
         places: list[tuple[int, int]] = []
         checks: list[SignatureCheck] = []
@@ -147,7 +155,7 @@ class TicketVerifier:
         return [
             jws
             if isinstance(jws, TicketInvalid)
-            else self._conclude(jws, found, verdicts, route, now)
+            else self.conclude(jws, found, verdicts, route, now)
             for jws, found in zip(opened, outcomes, strict=True)
         ]
 
@@ -160,7 +168,7 @@ class TicketVerifier:
     def _judge(
         self,
         signature: JwsSignature,
-        verdicts: dict[tuple[Certificate, ...], _Verdict],
+        verdicts: dict[tuple[Certificate, ...], SignerVerdict],
         route: Route,
         now: datetime,
     ) -> SignatureOutcome:
@@ -171,7 +179,7 @@ class TicketVerifier:
             return SignatureOutcome(reason=problem.reason, detail=str(problem))
         verdict = verdicts.get(header.certificates)
         if verdict is None:
-            verdict = self._judge_signer(header.certificates, route, now)
+            verdict = self.judge_signer(header.certificates, route, now)
             verdicts[header.certificates] = verdict
         outcome = SignatureOutcome(
             signer=header.signer.thumbprint,
@@ -186,9 +194,10 @@ class TicketVerifier:
             reason = _SIGNER_REASONS[verdict.error.status]
         return replace(outcome, reason=reason, detail=str(verdict.error))
 
-    def _judge_signer(
+    def judge_signer(
         self, certificates: tuple[Certificate, ...], route: Route, now: datetime
-    ) -> _Verdict:
+    ) -> SignerVerdict:
+        """Say whether a signer, with the chain that came along, is valid and trusted."""
         try:
             path = validate_path(
                 certificates[0],
@@ -198,8 +207,8 @@ class TicketVerifier:
                 options=self._options(route),
             )
         except CertificateRejected as error:
-            return _Verdict(error=error)
-        return _Verdict(
+            return SignerVerdict(error=error)
+        return SignerVerdict(
             error=None,
             suppressed=tuple(f"{one.check}: {one.detail}" for one in path.suppressed),
             anchors=path.anchors,
@@ -216,14 +225,19 @@ class TicketVerifier:
         wide = self._policy.issuing_ca_with_device
         return replace(options, anchor=Anchor.LEAF_OR_ISSUING_CA if wide else Anchor.LEAF)
 
-    def _conclude(
+    def conclude(
         self,
         jws: Jws,
         outcomes: list[SignatureOutcome],
-        verdicts: Mapping[tuple[Certificate, ...], _Verdict],
+        verdicts: Mapping[tuple[Certificate, ...], SignerVerdict],
         route: Route,
         now: datetime,
     ) -> ValidTicket | TicketInvalid:
+        """Return the Ticket, believed or refused, from what became of each of its signatures.
+
+        Args:
+            verdicts: of the signers of good signatures, by the certificates in their headers.
+        """
         try:
             return self._believe(jws, outcomes, verdicts, route, now)
         except TicketInvalid as error:
@@ -235,7 +249,7 @@ class TicketVerifier:
         self,
         jws: Jws,
         outcomes: list[SignatureOutcome],
-        verdicts: Mapping[tuple[Certificate, ...], _Verdict],
+        verdicts: Mapping[tuple[Certificate, ...], SignerVerdict],
         route: Route,
         now: datetime,
     ) -> ValidTicket:
@@ -285,7 +299,7 @@ class TicketVerifier:
         self,
         ticket: Ticket,
         good: Sequence[ProtectedHeader],
-        verdicts: Mapping[tuple[Certificate, ...], _Verdict],
+        verdicts: Mapping[tuple[Certificate, ...], SignerVerdict],
         now: datetime,
     ) -> dict[ProtectedHeader, Certificate]:
         """Return for each good signature the nearest authority whose scope holds the Ticket (T7).
