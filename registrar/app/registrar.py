@@ -65,7 +65,7 @@ class Registrar:
         async with AsyncExitStack() as stack:
             store = stack.enter_context(self._site.store())
             self._site.refresh_crls(store)
-            verify_again(store, self._site.settings)
+            verify_again(store, self._site.settings, now=now())
             journal = await stack.enter_async_context(
                 open_journal(store, name=f"registrar{secrets.token_hex(8)}", now=now)
             )

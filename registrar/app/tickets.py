@@ -81,8 +81,7 @@ def import_files(
         meter: counts the bytes that were read.
     """
     for batch in _verified(store, settings, paths, meter):
-        _keep(store, batch)
-        yield from (received for _, received, _ in batch)
+        yield from _keep(store, batch)
 
 
 def verify_files(
@@ -166,21 +165,28 @@ def _judged(document: Document, result: ValidTicket | TicketInvalid) -> _Verifie
     return document, received, result
 
 
-def _keep(store: Store, batch: Sequence[_Verified]) -> None:
+def _keep(store: Store, batch: Sequence[_Verified]) -> list[Received]:
+    """Store a batch, and return what became of each."""
     cause = by_operator()
+    kept: list[Received] = []
 
     def change(tx: Transaction) -> None:
         is_new = False
         for found, received, ticket in batch:
             detail = f"from {received.source}"
-            if ticket is not None:
-                is_new |= stored.put(tx, ticket, cause=replace(cause, detail=detail))
-            elif isinstance(found, Document):
+            if isinstance(found, Document) and ticket is not None:
+                try:
+                    is_new |= stored.put(tx, ticket, cause=replace(cause, detail=detail))
+                except TicketInvalid as error:
+                    received = refused(found, error)
+            if isinstance(found, Document) and received.reason is not None:
                 _remember(tx, found, received, cause)
+            kept.append(received)
         if is_new:
             inbox.append(tx, inbox.News.TICKETS, "", now=cause.now)
 
     store.write_sync(change)
+    return kept
 
 
 def _remember(tx: Transaction, found: Document, received: Received, cause: Cause) -> None:

@@ -12,14 +12,16 @@ from registrar.app.causes import by_operator
 from registrar.app.files import DerFile, Unreadable, find_der
 from registrar.core.certificate import Certificate
 from registrar.core.crl import Crl
+from registrar.core.scope import Scope
 from registrar.core.trust import TrustListName
 from registrar.errors import FileInvalid, RegistrarError, Rejected
+from registrar.store import authorities
 from registrar.store import trust as stored
 from registrar.store.store import Store
 from registrar.store.transaction import Cause, Transaction
 from registrar.store.trust import EntryKind, Role, TrustEntry
 
-COLUMNS: Final = ("list", "role", "kind", "thumbprint", "subject", "ends")
+COLUMNS: Final = ("list", "role", "kind", "thumbprint", "subject", "ends", "scope")
 
 Change = Callable[[Transaction], object]
 
@@ -43,6 +45,8 @@ class Entry:
     """Of a CRL its issuer."""
     ends: datetime | None = None
     """notAfter, or nextUpdate of a CRL."""
+    scope: str = ""
+    """What it may vouch for, where that is limited, or that it was stopped."""
     source: str = ""
     problem: str = ""
     """Empty where there is none."""
@@ -56,13 +60,19 @@ class Entry:
             "thumbprint": self.thumbprint,
             "subject": self.subject,
             "ends": self.ends.isoformat() if self.ends else "",
+            "scope": self.scope,
             "source": self.source,
             "problem": self.problem,
         }
 
 
 def add(
-    store: Store, name: TrustListName, paths: Iterable[Path], *, as_issuer: bool = False
+    store: Store,
+    name: TrustListName,
+    paths: Iterable[Path],
+    *,
+    as_issuer: bool = False,
+    scope: Scope | None = None,
 ) -> Iterator[Entry]:
     """Put every certificate and CRL of the files into one list, and yield each.
 
@@ -73,6 +83,7 @@ def add(
         name: which list.
         paths: PEM and DER files, and folders of them.
         as_issuer: certificates are for building chains only.
+        scope: what the certificates may vouch for; None leaves as it is what they may.
     """
     role = Role.ISSUER if as_issuer else Role.TRUSTED
     for found in find_der(paths):
@@ -81,27 +92,38 @@ def add(
             continue
         try:
             entry = _entry_of(name, role, found)
-            store.write_sync(_adding(entry, found.der, by_operator()))
+            if scope is not None and entry.kind is EntryKind.CERTIFICATE:
+                entry = replace(entry, scope=str(scope))
+            store.write_sync(_adding(entry, found.der, scope, by_operator()))
         except Rejected as error:
             yield Entry(name=name, source=found.source, problem=str(error))
             continue
         yield entry
 
 
-def _adding(entry: Entry, der: bytes, cause: Cause) -> Change:
+def _adding(entry: Entry, der: bytes, scope: Scope | None, cause: Cause) -> Change:
     put = stored.add_crl if entry.kind is EntryKind.CRL else stored.add_certificate
 
-    def change(tx: Transaction) -> bool:
-        return put(tx, entry.name, der, role=entry.role, cause=cause)
+    def change(tx: Transaction) -> None:
+        put(tx, entry.name, der, role=entry.role, cause=cause)
+        if scope is not None and entry.kind is EntryKind.CERTIFICATE:
+            authorities.set_scope(tx, entry.name, entry.thumbprint, scope, cause=cause)
 
     return change
 
 
 def entries(store: Store) -> Iterator[Entry]:
     """Yield the entries of all lists."""
+    stopped = {one.key_digest: one.at for one in authorities.stopped(store.reader)}
     for name in TrustListName:
+        scopes = dict(authorities.scopes(store.reader, name))
         for entry in stored.entries(store.reader, name):
-            yield _shown(entry)
+            shown = _shown(entry)
+            if entry.kind is EntryKind.CERTIFICATE:
+                at = stopped.get(Certificate.from_der(entry.der).key_digest)
+                scope = f"stopped {at.isoformat()}" if at else str(scopes.get(entry.digest, ""))
+                shown = replace(shown, scope=scope)
+            yield shown
 
 
 def find(store: Store, name: TrustListName, thumbprint: str) -> Entry:

@@ -13,7 +13,12 @@ from registrar.cli.root import Commands, examples
         "registrar trust add plant ticket_authorities maker.pem",
         "registrar trust list plant",
     ),
-    modules={"add": "trust_add", "list": "trust_list", "remove": "trust_remove"},
+    modules={
+        "add": "trust_add",
+        "list": "trust_list",
+        "remove": "trust_remove",
+        "stop": "trust_stop",
+    },
 )
 def command() -> None:
     """Manage the five lists of certificates and CRLs a site trusts.

@@ -159,6 +159,24 @@ class TicketVerifier:
             for jws, found in zip(opened, outcomes, strict=True)
         ]
 
+    def verify_again(
+        self, tickets: Sequence[ValidTicket], *, now: datetime
+    ) -> list[ValidTicket | TicketInvalid]:
+        """Return each Ticket as it stands now: those whose basis is unchanged as they are (R81)."""
+        results: list[ValidTicket | TicketInvalid] = list(tickets)
+        for route in Route:
+            places = [
+                at
+                for at, one in enumerate(tickets)
+                if one.route is route
+                and (one.trust_digest != self._authorities.digest or one.good_until < now)
+            ]
+            documents = [tickets[at].document for at in places]
+            verdicts = self.verify_all(documents, route=route, now=now)
+            for at, verdict in zip(places, verdicts, strict=True):
+                results[at] = verdict
+        return results
+
     def _open(self, document: str | bytes) -> Jws | TicketInvalid:
         try:
             return decode_jws(document, self._policy.limits)

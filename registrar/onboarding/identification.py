@@ -9,7 +9,7 @@ Nothing is written to the device. Source: OPC 10000-21 §7.1, §7.3.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -131,12 +131,12 @@ class Identifier:
             Rejected: only partial matches, no certificate validates, or no policy fits.
             Unavailable: the device could not be asked for its Tickets now.
         """
-        known = list(tickets.tickets_for(self._store.reader, lookup_uris(offer.certificates)))
+        known, refused = self._known(lookup_uris(offer.certificates))
         matched = match(offer.certificates, known)
         brought: tuple[ValidTicket, ...] = ()
-        refused: list[TicketInvalid] = []
         if not matched.candidates and not matched.partial:
-            brought, refused = await self._bring_tickets(offer)
+            brought, others = await self._bring_tickets(offer)
+            refused += others
             if brought:
                 matched = match(offer.certificates, self._with_composites(offer, brought))
         notes = [
@@ -154,16 +154,22 @@ class Identifier:
 
     # --- Tickets
 
+    def _known(self, uris: Iterable[str]) -> tuple[list[ValidTicket], list[TicketInvalid]]:
+        """Return the stored Tickets that are believed now, and why others are no more (R81)."""
+        found = tickets.tickets_for(self._store.reader, uris)
+        verdicts = self._belief().verifier.verify_again(found, now=self._now())
+        valid = [one for one in verdicts if isinstance(one, ValidTicket)]
+        return valid, [one for one in verdicts if isinstance(one, TicketInvalid)]
+
     def _with_composites(
         self, offer: Offer, brought: Sequence[ValidTicket]
     ) -> tuple[ValidTicket, ...]:
         """Add to the Tickets brought along what the site knows of their Composites."""
-        reader = self._store.reader
 
         def find(uris: object) -> list[ValidTicket]:
             wanted = set(uris) if isinstance(uris, set) else set()
             own = [one for one in brought if wanted & set(one.mentions)]
-            return [*own, *tickets.tickets_for(reader, wanted)]
+            return [*own, *self._known(wanted)[0]]
 
         return gather(offer.certificates, find)
 

@@ -234,6 +234,15 @@ def by_uri(reader: Readable, product_instance_uri: str) -> list[EnrolmentRow]:
     return [_row(row) for row in rows]
 
 
+def by_ticket(reader: Readable) -> dict[str, list[EnrolmentRow]]:
+    """Return the enrolments that rest on a Ticket, by the digest of each such Ticket."""
+    found: dict[str, list[EnrolmentRow]] = {}
+    for row in reader.query("SELECT * FROM enrolments WHERE ticket_digests != '' ORDER BY id"):
+        for digest in row["ticket_digests"].split():
+            found.setdefault(digest, []).append(_row(row))
+    return found
+
+
 def in_states(reader: Readable, states: Iterable[State], *, after: int = 0) -> list[EnrolmentRow]:
     """Return at most ``MAX_PAGE`` enrolments that stand in ``states`` and follow id ``after``."""
     rows = reader.query(

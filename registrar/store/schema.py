@@ -4,7 +4,8 @@
                 ├─ applications      what lives on the Device
                 └─ issuances         the ledger of certificates
     tickets ── ticket_members        who is part of which Composite
-    rejected_tickets · trust · crls · software · inbox · engines
+    withdrawn_tickets · rejected_tickets · software
+    trust · scopes · stopped_keys · seen_crls · crls · inbox · engines
     audit                            append-only, by trigger
 
 WAL lets others read while one writes; ``synchronous=FULL`` makes a commit survive a power cut.
@@ -20,7 +21,7 @@ from typing import Final
 
 from registrar.errors import StoreUnavailable
 
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
 APPLICATION_ID: Final = 0x4F504352
 """Says in the file's header whose database it is: ``OPCR``."""
 
@@ -117,18 +118,29 @@ CREATE TABLE tickets (
     digest TEXT NOT NULL UNIQUE,
     kind TEXT NOT NULL,
     uri TEXT NOT NULL,
+    authority TEXT NOT NULL,
+    trust_digest TEXT NOT NULL,
+    good_until INTEGER NOT NULL,
     document TEXT NOT NULL,
     evidence TEXT NOT NULL,
     created INTEGER NOT NULL,
     updated INTEGER NOT NULL
 );
 CREATE INDEX tickets_by_uri ON tickets (uri);
+CREATE INDEX tickets_by_authority ON tickets (authority);
 
 CREATE TABLE ticket_members (
     member TEXT NOT NULL,
     composite TEXT NOT NULL,
     PRIMARY KEY (member, composite)
 ) WITHOUT ROWID;
+
+CREATE TABLE withdrawn_tickets (
+    digest TEXT PRIMARY KEY,
+    trust_digest TEXT NOT NULL,
+    document TEXT NOT NULL,
+    evidence TEXT NOT NULL
+);
 
 CREATE TABLE rejected_tickets (
     id INTEGER PRIMARY KEY,
@@ -149,6 +161,36 @@ CREATE TABLE trust (
     added INTEGER NOT NULL,
     PRIMARY KEY (list, role, kind, digest)
 );
+
+CREATE TABLE scopes (
+    list TEXT NOT NULL,
+    digest TEXT NOT NULL,
+    manufacturer TEXT NOT NULL,
+    uri_prefix TEXT NOT NULL,
+    until INTEGER,
+    count INTEGER,
+    PRIMARY KEY (list, digest)
+) WITHOUT ROWID;
+
+CREATE TABLE stopped_keys (
+    key_digest TEXT PRIMARY KEY,
+    subject TEXT NOT NULL,
+    at INTEGER NOT NULL
+) WITHOUT ROWID;
+
+CREATE TABLE seen_crls (
+    list TEXT NOT NULL,
+    issuer TEXT NOT NULL,
+    key BLOB NOT NULL,
+    number INTEGER NOT NULL,
+    this_update INTEGER NOT NULL,
+    PRIMARY KEY (list, issuer, key)
+) WITHOUT ROWID;
+CREATE TRIGGER seen_crls_never_sink BEFORE UPDATE ON seen_crls
+    WHEN (NEW.number, NEW.this_update) < (OLD.number, OLD.this_update)
+    BEGIN SELECT RAISE(ABORT, 'CRLNumber strictly grows'); END;
+CREATE TRIGGER seen_crls_stay BEFORE DELETE ON seen_crls
+    BEGIN SELECT RAISE(ABORT, 'CRLNumber strictly grows'); END;
 
 CREATE TABLE crls (
     issuer TEXT PRIMARY KEY,

@@ -17,7 +17,8 @@ from typing import Final
 from registrar.core.jws import JwsLimits, TicketType
 from registrar.core.valid_ticket import Route, ValidTicket
 from registrar.store import audit
-from registrar.store.moments import from_stored
+from registrar.store.authorities import check_count
+from registrar.store.moments import from_stored, to_stored
 from registrar.store.transaction import Cause, Readable, Transaction
 
 MAX_FOUND: Final = 256
@@ -57,6 +58,9 @@ def put(tx: Transaction, ticket: ValidTicket, *, cause: Cause) -> bool:
 
     Returns:
         Whether anything changed.
+
+    Raises:
+        TicketInvalid: as many Tickets rest on its authority as may (T7).
     """
     rows = tx.query(
         "SELECT document, evidence FROM tickets WHERE digest = ?", (ticket.payload_digest,)
@@ -69,23 +73,45 @@ def put(tx: Transaction, ticket: ValidTicket, *, cause: Cause) -> bool:
     if merged.document == known.document and merged.route is known.route:
         return False
     tx.change(
-        "UPDATE tickets SET document = ?, evidence = ?, updated = ? WHERE digest = ?",
-        (merged.document, merged.evidence, cause.stamp(), merged.payload_digest),
+        "UPDATE tickets SET document = ? WHERE digest = ?",
+        (merged.document, merged.payload_digest),
     )
+    set_evidence(tx, merged, cause=cause)
     _index(tx, merged)
     _note(tx, merged, "signed_again", cause)
     return True
 
 
-def _insert(tx: Transaction, ticket: ValidTicket, cause: Cause) -> None:
-    stamp = cause.stamp()
+def set_evidence(tx: Transaction, ticket: ValidTicket, *, cause: Cause) -> None:
+    """Keep what makes a stored Ticket believed now."""
     tx.change(
-        "INSERT INTO tickets (digest, kind, uri, document, evidence, created, updated)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?)",
+        "UPDATE tickets SET authority = ?, trust_digest = ?, good_until = ?, evidence = ?,"
+        " updated = ? WHERE digest = ?",
+        (
+            ticket.authority,
+            ticket.trust_digest,
+            to_stored(ticket.good_until),
+            ticket.evidence,
+            cause.stamp(),
+            ticket.payload_digest,
+        ),
+    )
+
+
+def _insert(tx: Transaction, ticket: ValidTicket, cause: Cause) -> None:
+    check_count(tx, ticket)
+    stamp = cause.stamp()
+    tx.change("DELETE FROM withdrawn_tickets WHERE digest = ?", (ticket.payload_digest,))
+    tx.change(
+        "INSERT INTO tickets (digest, kind, uri, authority, trust_digest, good_until,"
+        " document, evidence, created, updated) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             ticket.payload_digest,
             ticket.ticket.type,
             ticket.uri,
+            ticket.authority,
+            ticket.trust_digest,
+            to_stored(ticket.good_until),
             ticket.document,
             ticket.evidence,
             stamp,

@@ -21,7 +21,7 @@ from registrar.core.trust import (
     TrustListName,
 )
 from registrar.errors import FileInvalid
-from registrar.store import audit
+from registrar.store import audit, authorities
 from registrar.store.moments import from_stored
 from registrar.store.transaction import Cause, Readable, Transaction
 
@@ -77,33 +77,24 @@ def add_certificate(
 def add_crl(
     tx: Transaction, name: TrustListName, der: bytes, *, role: Role = Role.TRUSTED, cause: Cause
 ) -> bool:
-    """Put a CRL on a list; it takes the place of an older one of the same issuer.
+    """Put a CRL on a list; it takes the place of an older one of the same issuer and key.
 
     Returns:
         False if it is there already.
 
     Raises:
         CertificateRejected: the bytes are no CRL.
-        FileInvalid: the list has a newer CRL of this issuer, or is full (T22).
+        FileInvalid: the list has seen a newer CRL of this issuer's key, or is full (T22).
     """
     crl = Crl.from_der(der)
+    authorities.remember_crl(tx, name, crl)
     for entry in entries(tx, name):
         if entry.kind is not EntryKind.CRL or entry.role is not role or entry.der == der:
             continue
         known = Crl.from_der(entry.der)
-        if known.issuer_bytes != crl.issuer_bytes:
-            continue
-        if _age(known) > _age(crl):
-            raise FileInvalid(
-                f"CRL number {crl.number} of {crl.issuer} is older than {known.number} on the list",
-                subject=name,
-            )
-        remove(tx, entry, cause=cause)
+        if (known.issuer_name, known.aki) == (crl.issuer_name, crl.aki):
+            remove(tx, entry, cause=cause)
     return _add(tx, name, role, EntryKind.CRL, der, crl.issuer, cause)
-
-
-def _age(crl: Crl) -> tuple[int, float]:
-    return crl.number or 0, crl.this_update.timestamp() if crl.this_update else 0.0
 
 
 def _add(
@@ -136,6 +127,7 @@ def remove(tx: Transaction, entry: TrustEntry, *, cause: Cause) -> bool:
         (entry.name, entry.role, entry.kind, entry.digest),
     )
     if gone:
+        tx.change("DELETE FROM scopes WHERE list = ? AND digest = ?", (entry.name, entry.digest))
         _note(tx, entry.name, f"{entry.role}_{entry.kind}_removed", entry.digest, "", cause)
     return bool(gone)
 
@@ -203,6 +195,8 @@ def _load(reader: Readable, name: TrustListName) -> TrustList:
         trusted_crls=_ders(found, Role.TRUSTED, EntryKind.CRL),
         issuer_certificates=_ders(found, Role.ISSUER, EntryKind.CERTIFICATE),
         issuer_crls=_ders(found, Role.ISSUER, EntryKind.CRL),
+        scopes=authorities.scopes(reader, name),
+        stopped=(one.key_digest for one in authorities.stopped(reader)),
     )
 
 

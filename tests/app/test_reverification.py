@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -32,10 +33,15 @@ def maker(store: Store, tmp_path: Path) -> Maker:
     return made
 
 
+def again(store: Store, *, later: timedelta = timedelta(0)) -> tuple[int, int]:
+    found = verify_again(store, STRICT, now=datetime.now(UTC) + later)
+    return len(found.renewed), len(found.withdrawn)
+
+
 def test_nothing_is_done_while_nothing_changes(store: Store, maker: Maker) -> None:
     before = len(audit.entries(store.reader))
 
-    assert verify_again(store, STRICT) == (0, 0)
+    assert again(store) == (0, 0)
     assert len(audit.entries(store.reader)) == before
 
 
@@ -44,8 +50,8 @@ def test_tickets_stay_believed_when_another_authority_is_added(
 ) -> None:
     list(trust.add(store, LIST, make_maker("Other").write_authorities(tmp_path / "other")))
 
-    assert verify_again(store, STRICT) == (2, 0)
-    assert verify_again(store, STRICT) == (0, 0)
+    assert again(store) == (2, 0)
+    assert again(store) == (0, 0)
     assert stored.count(store.reader) == 2
 
 
@@ -58,7 +64,7 @@ def test_a_revoked_signer_takes_its_tickets_along(
     newer.write_bytes(maker.root.crl(2))
     list(trust.add(store, LIST, [newer]))
 
-    assert verify_again(store, STRICT) == (0, 2)
+    assert again(store) == (0, 2)
 
     assert stored.count(store.reader) == 0
     (remembered,) = stored.rejected_for(store.reader, [uri_of(1)])
@@ -69,7 +75,7 @@ def test_an_authority_that_is_removed_takes_its_tickets_along(store: Store, make
     for entry in list(trust.entries(store)):
         trust.remove(store, entry)
 
-    assert verify_again(store, STRICT) == (0, 2)
+    assert again(store) == (0, 2)
 
     (remembered,) = stored.rejected_for(store.reader, [uri_of(2)])
     assert remembered.reason == Reason.TICKET_SIGNER_UNTRUSTED
@@ -82,4 +88,34 @@ def test_more_tickets_than_a_page_are_all_verified(
     for entry in list(trust.entries(store)):
         trust.remove(store, entry)
 
-    assert verify_again(store, STRICT) == (0, 2)
+    assert again(store) == (0, 2)
+
+
+@pytest.mark.clause("R81")
+def test_the_clock_takes_tickets_along_and_a_newer_crl_brings_them_back(
+    store: Store, maker: Maker, tmp_path: Path
+) -> None:
+    (known, _) = stored.all_of(store.reader)
+    later = known.good_until - datetime.now(UTC) + timedelta(seconds=1)
+
+    assert again(store, later=later) == (0, 2)
+    assert again(store, later=later) == (0, 0)
+    assert stored.count(store.reader) == 0
+    newer = tmp_path / "newer.crl"
+    newer.write_bytes(maker.root.crl(2))
+    list(trust.add(store, LIST, [newer]))
+    back = verify_again(store, STRICT, now=datetime.now(UTC))
+
+    assert {one.uri for one in back.returned} == {uri_of(1), uri_of(2)}
+    assert stored.count(store.reader) == 2
+
+
+@pytest.mark.clause("R81")
+def test_tickets_are_withdrawn_only_once(store: Store, maker: Maker) -> None:
+    for entry in list(trust.entries(store)):
+        trust.remove(store, entry)
+    again(store)
+    before = len(audit.entries(store.reader))
+
+    assert again(store) == (0, 0)
+    assert len(audit.entries(store.reader)) == before

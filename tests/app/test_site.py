@@ -218,7 +218,7 @@ def test_a_revoked_certificate_stands_on_the_next_crl(tmp_path: Path) -> None:
         crl = made.authorities.crls["applications"]
         assert crl.revoked(own.serial)
         assert (crl.number or 0) > (before.number or 0)
-        assert stored_trust.site_authorities(store.reader).crls_of(crl.issuer_bytes) == (crl,)
+        assert stored_trust.site_authorities(store.reader).crls_of(crl.issuer_name) == (crl,)
         assert audit.entries(store.reader, kind=audit.Kind.CRL, subject="applications")
     assert Site.open(made.directory).authorities.crls["applications"] == crl
 

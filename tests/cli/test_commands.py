@@ -122,6 +122,33 @@ def test_trust_is_added_listed_and_removed(run: Run, site: Path, tmp_path: Path)
     assert thumbprint not in run("trust", "list", site).stdout
 
 
+def test_an_authority_is_limited_and_stopped(run: Run, site: Path, tmp_path: Path) -> None:
+    certificate, crl = make_maker().write_authorities(tmp_path)
+    limits = ["--manufacturer", "Example AG", "--uri-prefix", "urn:example.com:", "--count", "5"]
+    until = ["--until", "2040-02-29"]
+
+    added = run("trust", "add", site, "ticket_authorities", certificate, crl, *limits, *until)
+    listed = run("trust", "list", site, "--json").stdout
+    thumbprint = json.loads(listed.splitlines()[0])["thumbprint"]
+    asked = run("trust", "stop", site, thumbprint[:8], stdin="n\n")
+    stopped = run("trust", "stop", site, thumbprint[:8], "--yes")
+    afterwards = run("trust", "list", site).stdout
+    lifted = run("trust", "stop", site, thumbprint[:8], "--yes", "--lift")
+
+    assert added.exit_code == stopped.exit_code == lifted.exit_code == 0
+    assert asked.exit_code != 0
+    assert "2040-02-29T23:59:59.999999+00:00, at most 5 Tickets" in listed
+    assert "stopped 20" in afterwards
+    assert "stopped 20" not in run("trust", "list", site).stdout
+
+
+def test_only_ticket_authorities_have_a_scope(run: Run, site: Path) -> None:
+    result = run("trust", "add", site, "administrators", "x.pem", "--count", "1")
+
+    assert result.exit_code == 2
+    assert "scope" in result.stderr
+
+
 def test_trust_remove_asks(run: Run, site: Path, tmp_path: Path) -> None:
     certificate, _ = make_maker().write_authorities(tmp_path / "authorities")
     added = run("trust", "add", site, "ticket_authorities", certificate, "--json")

@@ -6,7 +6,8 @@ what GetEndpoints said ─▶ Identifier ◀─ Tickets of the site, of the Devi
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
@@ -258,13 +259,33 @@ async def test_a_device_whose_ticket_is_known_is_not_asked(store: Store) -> None
 
 
 @pytest.mark.clause("R79")
-async def test_a_ticket_that_was_believed_before_is_not_verified_again(store: Store) -> None:
-    put(store, MAKER.believed(device_payload(DEVICE_URI, CA)))
+async def test_a_ticket_whose_basis_stands_is_not_verified_again(store: Store) -> None:
+    """Nobody would believe it; that somebody did under these very lists is enough."""
     nobody = TicketAuthorities(trusting())
+    believed = MAKER.believed(device_payload(DEVICE_URI, CA))
+    put(store, replace(believed, trust_digest=nobody.digest))
 
     found = await identify(store, offer(endpoint(idevid())), signers=nobody)
 
     assert len(found.eligible) == 1
+
+
+@pytest.mark.clause("R81")
+@pytest.mark.parametrize("basis", ["lists", "clock"])
+async def test_a_ticket_that_lost_its_basis_while_a_campaign_runs_is_not_believed(
+    store: Store, basis: str
+) -> None:
+    nobody = TicketAuthorities(trusting())
+    believed = MAKER.believed(device_payload(DEVICE_URI, CA))
+    if basis == "clock":
+        past = NOW - timedelta(seconds=1)
+        believed = replace(believed, trust_digest=nobody.digest, good_until=past)
+    put(store, believed)
+
+    with pytest.raises(Rejected) as caught:
+        await identify(store, offer(endpoint(idevid())), signers=nobody)
+
+    assert caught.value.reason is Reason.TICKET_SIGNER_UNTRUSTED
 
 
 @pytest.mark.clause("R59")

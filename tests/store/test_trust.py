@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import pytest
+from cryptography import x509
 
 from registrar.core.crl import Crl
+from registrar.core.scope import Scope
 from registrar.core.trust import TrustListName
 from registrar.errors import CertificateRejected, FileInvalid
-from registrar.store import Store, audit, trust
+from registrar.store import Store, audit, authorities, trust
 from registrar.store.audit import Kind
 from registrar.store.trust import EntryKind, Role
-from tests.core.building import root
+from tests.core.building import NOW, root
 from tests.store.building import CAUSE
 
 LOADERS = {
@@ -142,3 +144,56 @@ def test_a_list_has_a_largest_size(store: Store, monkeypatch: pytest.MonkeyPatch
     with pytest.raises(FileInvalid):
         add(store, TICKETS, root("3").der)
     add(store, TrustListName.APPLICATIONS, root("4").der)
+
+
+@pytest.mark.clause("T22")
+@pytest.mark.bad_input("B66", "an older CRL after the newer one was taken off", "file_invalid")
+def test_a_crl_number_never_goes_back_even_where_the_list_is_empty(store: Store) -> None:
+    ca = root()
+    add_crl(store, ca.crl(number=8))
+    (entry,) = trust.entries(store.reader, TICKETS)
+    store.write_sync(lambda tx: trust.remove(tx, entry, cause=CAUSE))
+
+    with pytest.raises(FileInvalid, match="has seen"):
+        add_crl(store, ca.crl(number=7))
+
+    assert trust.entries(store.reader, TICKETS) == []
+    assert add_crl(store, ca.crl(number=8))
+
+
+def test_crls_of_two_keys_of_one_name_stand_side_by_side(store: Store) -> None:
+    old, new = root("ca"), root("ca")
+    named = [x509.AuthorityKeyIdentifier(one.certificate.ski, None, None) for one in (old, new)]
+
+    add_crl(store, old.crl(number=9, extensions=[(named[0], False)]))
+    add_crl(store, new.crl(number=1, extensions=[(named[1], False)]))
+
+    loaded = trust.ticket_authorities(store.reader)
+    assert [crl.number for crl in loaded.trusted_crls] == [9, 1]
+
+
+@pytest.mark.clause("T7")
+def test_a_scope_goes_with_its_certificate_and_a_stop_stays(store: Store) -> None:
+    ca = root()
+    scope = Scope(manufacturer="Example", uri_prefix="urn:e:", until=NOW, count=3)
+    digest = ca.certificate.thumbprint
+    add(store, TICKETS, ca.der)
+    store.write_sync(lambda tx: authorities.set_scope(tx, TICKETS, digest, scope, cause=CAUSE))
+    stopped = [
+        store.write_sync(lambda tx: authorities.stop(tx, ca.certificate, cause=CAUSE))
+        for _ in range(2)
+    ]
+    loaded = trust.ticket_authorities(store.reader)
+    (entry,) = trust.entries(store.reader, TICKETS)
+    store.write_sync(lambda tx: trust.remove(tx, entry, cause=CAUSE))
+    after = trust.ticket_authorities(store.reader)
+    lifted = [
+        store.write_sync(lambda tx: authorities.lift(tx, ca.certificate, cause=CAUSE))
+        for _ in range(2)
+    ]
+
+    assert loaded.scope_of(ca.certificate) == scope
+    assert loaded.stopped == after.stopped == {ca.certificate.key_digest}
+    assert after.scopes == ()
+    assert stopped == lifted == [True, False]
+    assert trust.ticket_authorities(store.reader).stopped == frozenset()

@@ -1,0 +1,161 @@
+"""What each authority may vouch for, which keys were stopped, and the newest CRL of each (T7, T22).
+
+A stopped key stays stopped whatever list its certificate is on, comes onto, or comes back to.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from registrar.core.certificate import Certificate
+from registrar.core.crl import Crl
+from registrar.core.scope import Scope
+from registrar.core.trust import TrustListName
+from registrar.core.valid_ticket import ValidTicket
+from registrar.errors import FileInvalid, Reason, TicketInvalid
+from registrar.store import audit
+from registrar.store.moments import from_stored, to_stored
+from registrar.store.transaction import Cause, Readable, Transaction
+
+
+def set_scope(
+    tx: Transaction, name: TrustListName, digest: str, scope: Scope, *, cause: Cause
+) -> None:
+    """Limit a trusted certificate of a list, in the place of its former limits.
+
+    Args:
+        digest: SHA-256 of the certificate, hexadecimal.
+    """
+    if scope == dict(scopes(tx, name)).get(digest, Scope()):
+        return
+    tx.change("DELETE FROM scopes WHERE list = ? AND digest = ?", (name, digest))
+    if scope != Scope():
+        tx.change(
+            "INSERT INTO scopes (list, digest, manufacturer, uri_prefix, until, count)"
+            " VALUES (?, ?, ?, ?, ?, ?)",
+            (
+                name,
+                digest,
+                scope.manufacturer,
+                scope.uri_prefix,
+                None if scope.until is None else to_stored(scope.until),
+                scope.count,
+            ),
+        )
+    detail = f"{digest} {scope or 'without limits'}"
+    audit.append(tx, audit.Kind.TRUST, name, "scope_set", cause=replace(cause, detail=detail))
+
+
+def scopes(reader: Readable, name: TrustListName) -> list[tuple[str, Scope]]:
+    """Return the limits of one list by the digests of its certificates."""
+    rows = reader.query("SELECT * FROM scopes WHERE list = ? ORDER BY digest", (name,))
+    return [
+        (
+            row["digest"],
+            Scope(
+                manufacturer=row["manufacturer"],
+                uri_prefix=row["uri_prefix"],
+                until=None if row["until"] is None else from_stored(row["until"]),
+                count=row["count"],
+            ),
+        )
+        for row in rows
+    ]
+
+
+def check_count(tx: Transaction, ticket: ValidTicket) -> None:
+    """Refuse one Ticket more than may rest on its authority.
+
+    Raises:
+        TicketInvalid: as many do already (``Reason.AUTHORITY_OUT_OF_SCOPE``).
+    """
+    rows = tx.query(
+        "SELECT count FROM scopes WHERE list = ? AND digest = ? AND count IS NOT NULL",
+        (TrustListName.TICKET_AUTHORITIES, ticket.authority),
+    )
+    if not rows:
+        return
+    limit: int = rows[0]["count"]
+    used: int = tx.query("SELECT count(*) FROM tickets WHERE authority = ?", (ticket.authority,))[
+        0
+    ][0]
+    if used >= limit:
+        error = TicketInvalid(
+            f"{used} Tickets rest on authority {ticket.authority}, its maximum is {limit}",
+            reason=Reason.AUTHORITY_OUT_OF_SCOPE,
+            subject=ticket.uri,
+        )
+        error.claimed_uri = ticket.uri
+        raise error
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stopped:
+    """A key through which no path may lead."""
+
+    key_digest: str
+    subject: str
+    at: datetime
+
+
+def stop(tx: Transaction, certificate: Certificate, *, cause: Cause) -> bool:
+    """Believe nothing any more that rests on the key of ``certificate``; return whether new."""
+    is_new = tx.change(
+        "INSERT OR IGNORE INTO stopped_keys (key_digest, subject, at) VALUES (?, ?, ?)",
+        (certificate.key_digest, certificate.subject, cause.stamp()),
+    )
+    if is_new:
+        _note(tx, certificate, "authority_stopped", cause)
+    return bool(is_new)
+
+
+def lift(tx: Transaction, certificate: Certificate, *, cause: Cause) -> bool:
+    """Take a stop back; return whether there was one."""
+    gone = tx.change("DELETE FROM stopped_keys WHERE key_digest = ?", (certificate.key_digest,))
+    if gone:
+        _note(tx, certificate, "authority_lifted", cause)
+    return bool(gone)
+
+
+def _note(tx: Transaction, certificate: Certificate, event: str, cause: Cause) -> None:
+    detail = f"{certificate.thumbprint} {certificate.subject}"
+    audit.append(
+        tx,
+        audit.Kind.TRUST,
+        certificate.key_digest,
+        event,
+        cause=replace(cause, detail=detail),
+    )
+
+
+def stopped(reader: Readable) -> list[Stopped]:
+    """Return every key that is stopped."""
+    return [
+        Stopped(key_digest=row["key_digest"], subject=row["subject"], at=from_stored(row["at"]))
+        for row in reader.query("SELECT * FROM stopped_keys ORDER BY at, key_digest")
+    ]
+
+
+def remember_crl(tx: Transaction, name: TrustListName, crl: Crl) -> None:
+    """Keep the number of a CRL that comes onto a list, also after it is taken off (T22).
+
+    Raises:
+        FileInvalid: the list has seen a newer one of this issuer's key.
+    """
+    seen = (crl.number or 0, to_stored(crl.this_update) if crl.this_update else 0)
+    key = (name, repr(crl.issuer_name), crl.aki or b"")
+    rows = tx.query(
+        "SELECT number, this_update FROM seen_crls WHERE list = ? AND issuer = ? AND key = ?", key
+    )
+    if rows and (rows[0]["number"], rows[0]["this_update"]) > seen:
+        raise FileInvalid(
+            f"CRL number {crl.number} of {crl.issuer} is older than {rows[0]['number']},"
+            " which the list has seen",
+            subject=name,
+        )
+    tx.change(
+        "INSERT INTO seen_crls (list, issuer, key, number, this_update) VALUES (?, ?, ?, ?, ?)"
+        " ON CONFLICT DO UPDATE SET number = excluded.number, this_update = excluded.this_update",
+        (*key, *seen),
+    )
