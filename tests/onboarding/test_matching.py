@@ -6,8 +6,10 @@ The compiled index may say ``ASK`` to what is unusual; whatever else it says, th
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Sequence
+import json
+from collections.abc import Callable, Collection, Sequence
 from datetime import timedelta
+from functools import cache
 from random import Random
 
 import pytest
@@ -16,16 +18,27 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 from hypothesis import given
 from hypothesis import strategies as st
 
-from registrar.core.match import MAX_NESTING
-from registrar.core.valid_ticket import Route
+from registrar.core.certificate import Certificate
+from registrar.core.match import MAX_NESTING, gather, match
+from registrar.core.valid_ticket import Route, ValidTicket
 from registrar.native import is_compiled
 from registrar.onboarding.endpoints import MAX_ENDPOINTS
 from registrar.onboarding.matching import Listed, Status, TicketIndex, new_index
 from registrar.status import StatusCode
 from registrar.ua.codec import encode_message
-from tests.core.building import FOREVER, NOW, Issued, make, rsa_key
+from tests.core.building import (
+    FOREVER,
+    NOW,
+    Issued,
+    Maker,
+    composite_payload,
+    device_payload,
+    make,
+    rsa_key,
+)
 
 KEY = bytes(range(16))
+MAKER = Maker.new()
 MODE = ua.MessageSecurityMode
 DEVICES = [f"urn:d:{number}" for number in range(4)]
 CELLS = [f"urn:c:{number}" for number in range(5)]
@@ -288,6 +301,7 @@ certificates = st.builds(
 )
 
 
+@pytest.mark.slow
 @given(plant=plants, shown=st.lists(certificates, max_size=4), cut=st.integers(0, 8))
 def test_the_index_in_use_says_what_the_reference_says_or_nothing(
     plant: list[Listed], shown: list[bytes], cut: int
@@ -297,6 +311,45 @@ def test_the_index_in_use_says_what_the_reference_says_or_nothing(
     index = EMPTY["in use"].extended(plant[:cut]).extended(plant[cut:])
 
     assert found(index, received) in (reference, ASK)
+
+
+@cache
+def believed(listed: Listed) -> ValidTicket:
+    """Return a Ticket that was verified and says what ``listed`` says."""
+    (opc_uri,) = listed.composite_uris or ("",)
+    payload = device_payload(listed.uri)
+    kind = "DeviceIdentityTicketType"
+    if listed.is_composite:
+        payload = composite_payload(
+            listed.uri, devices=listed.devices, composites=listed.composites
+        )
+        kind = "CompositeIdentityTicketType"
+    # Its own serial number, so that no two are the same Ticket under other signatures.
+    unique = json.dumps({**json.loads(payload), "SerialNumber": str(listed.row)}).encode()
+    return MAKER.believed(unique, route=listed.route, kind=kind, opc_uri=opc_uri)
+
+
+@pytest.mark.slow
+@given(plant=plants, shown=st.lists(certificates, min_size=1, max_size=3, unique=True))
+def test_the_python_index_says_what_gather_and_match_say(
+    plant: list[Listed], shown: list[bytes]
+) -> None:
+    tickets = [believed(listed) for listed in plant]
+    identities = [Certificate.from_der(der) for der in shown]
+
+    def find(uris: Collection[str]) -> list[ValidTicket]:
+        return [one for one in tickets if not set(one.mentions).isdisjoint(uris)]
+
+    gathered = sorted(gather(identities, find), key=tickets.index)
+    expected = match(identities, gathered)
+    index = EMPTY["python"].extended([Listed.of(*numbered) for numbered in enumerate(tickets)])
+    status, row, der = found(index, answer(*shown))
+
+    if not expected.candidates:
+        assert status is (Status.PARTIAL if expected.partial else Status.NO_TICKET)
+    else:
+        best = expected.candidates[0]
+        assert (tickets[row], der) == (best.ticket, best.certificate.der)
 
 
 @pytest.mark.parametrize("levels", range(1, MAX_NESTING + 3))
