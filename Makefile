@@ -69,6 +69,7 @@ fuzz: $(VENV)/.developing compiled
 
 bench: build
 	$(BIN)/python -m benchmarks.signatures
+	$(BIN)/python -m benchmarks.tickets
 	$(BIN)/python -m benchmarks.matching
 	$(BIN)/python -m benchmarks.campaign --devices 500
 

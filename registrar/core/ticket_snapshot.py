@@ -13,6 +13,7 @@ same Authorities. Nothing is learned from what was refused.
 from __future__ import annotations
 
 from array import array
+from collections import Counter
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -35,8 +36,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-SAMPLES: Final = 4
-"""Of Tickets with the same unknown bytes, those the reference sees before it sees them all."""
+GROWTH: Final = 4
+"""Of Tickets with the same unknown bytes the reference sees one, then so many times as many."""
 
 SERIAL_BYTES: Final = 20
 
@@ -310,12 +311,13 @@ class _Pass:
         """In the slice, of the same."""
         self.open: list[tuple[int, int]] = []
         """Place and index of the rest."""
+        # Numbers, because an IntFlag takes longer than all the rest.
+        believed = Status.BELIEVED.value
+        enough = (Status.GENUINE | Status.COMPOSITE).value
         statuses = memoryview(self.rows).cast("i")[:: ROW.size // 4].tolist()
         for place, status in enumerate(statuses):
             wanted = bool(certificates) and certificates[place] is not None
-            if status & Status.BELIEVED and (
-                not wanted or status & (Status.GENUINE | Status.COMPOSITE)
-            ):
+            if status & believed and (not wanted or status & enough):
                 self.places.append(place)
                 self.indexes.append(indexes[place])
             else:
@@ -356,7 +358,7 @@ class _Slice:
         self.documents = documents
         self.certificates = certificates
         self._snapshot = snapshot
-        self._sampled: set[Hashable] = set()
+        self._asked: Counter[Hashable] = Counter()
         self.passes: list[_Pass] = []
         self.tickets: dict[int, ValidTicket | TicketInvalid] = {}
         """What the reference decided, by index."""
@@ -377,15 +379,15 @@ class _Slice:
         """Say what to ask the reference about now, and what may become known by that."""
         asked: list[tuple[int, int]] = []
         later: list[int] = []
-        seen: dict[Hashable, int] = {}
+        seen: Counter[Hashable] = Counter()
         for place, at in done.open:
             key = self._likeness(done, place, at)
-            seen[key] = seen.get(key, 0) + 1
-            if key is None or key in self._sampled or seen[key] <= SAMPLES:
+            if key is None or seen[key] < max(1, GROWTH * self._asked[key]):
+                seen[key] += 1
                 asked.append((place, at))
             else:
                 later.append(at)
-        self._sampled.update(seen)
+        self._asked.update(seen)
         return asked, later
 
     def _likeness(self, done: _Pass, place: int, at: int) -> Hashable:
