@@ -168,21 +168,20 @@ def _judged(document: Document, result: ValidTicket | TicketInvalid) -> _Verifie
 def _keep(store: Store, batch: Sequence[_Verified]) -> list[Received]:
     """Store a batch, and return what became of each."""
     cause = by_operator()
+    believed = [(ticket, f"from {received.source}") for _, received, ticket in batch if ticket]
     kept: list[Received] = []
 
     def change(tx: Transaction) -> None:
-        is_new = False
+        results = stored.put_all(tx, believed, cause=cause)
+        remaining = iter(results)
         for found, received, ticket in batch:
-            detail = f"from {received.source}"
-            if isinstance(found, Document) and ticket is not None:
-                try:
-                    is_new |= stored.put(tx, ticket, cause=replace(cause, detail=detail))
-                except TicketInvalid as error:
-                    received = refused(found, error)
+            result = next(remaining) if ticket else False
+            if isinstance(found, Document) and isinstance(result, TicketInvalid):
+                received = refused(found, result)
             if isinstance(found, Document) and received.reason is not None:
                 _remember(tx, found, received, cause)
             kept.append(received)
-        if is_new:
+        if True in results:
             inbox.append(tx, inbox.News.TICKETS, "", now=cause.now)
 
     store.write_sync(change)

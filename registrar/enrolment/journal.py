@@ -141,7 +141,8 @@ def _advance(
             audit.Kind.ENROLMENT,
             enrolment.id,
             note.action,
-            cause=replace(plain, detail=note.detail),
+            cause=plain,
+            detail=note.detail,
         )
     row = enrolments.advance(tx, lease, step.event, cause=cause, columns=_columns(step.facts))
     if step.event is Event.IDENTITY_PROVEN:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 from registrar.core.ports import Lease
@@ -86,7 +86,8 @@ def _put(tx: Transaction, enrolment_id: int, record: ApplicationRecord, cause: C
         audit.Kind.APPLICATION,
         record.application_uri,
         "confirmed" if record.is_confirmed else "found",
-        cause=replace(cause, detail=f"enrolment {enrolment_id}, {record.node}"),
+        cause=cause,
+        detail=f"enrolment {enrolment_id}, {record.node}",
     )
 
 

@@ -73,6 +73,7 @@ def append(
     event: str,
     *,
     cause: Cause,
+    detail: str = "",
     before: str = "",
     after: str = "",
 ) -> None:
@@ -83,6 +84,7 @@ def append(
         subject: whom or what the change concerns.
         event: what happened, a word.
         cause: who, when, why.
+        detail: instead of that of ``cause``.
         before: the state the change left, if it changed one.
         after: the state it led to.
     """
@@ -97,7 +99,7 @@ def append(
             before,
             after,
             cause.reason,
-            cause.detail[:MAX_DETAIL],
+            (detail or cause.detail)[:MAX_DETAIL],
         ),
     )
 

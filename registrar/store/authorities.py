@@ -5,8 +5,9 @@ A stopped key stays stopped whatever list its certificate is on, comes onto, or 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
+from typing import Self
 
 from registrar.core.certificate import Certificate
 from registrar.core.crl import Crl
@@ -44,7 +45,7 @@ def set_scope(
             ),
         )
     detail = f"{digest} {scope or 'without limits'}"
-    audit.append(tx, audit.Kind.TRUST, name, "scope_set", cause=replace(cause, detail=detail))
+    audit.append(tx, audit.Kind.TRUST, name, "scope_set", cause=cause, detail=detail)
 
 
 def scopes(reader: Readable, name: TrustListName) -> list[tuple[str, Scope]]:
@@ -64,30 +65,43 @@ def scopes(reader: Readable, name: TrustListName) -> list[tuple[str, Scope]]:
     ]
 
 
-def check_count(tx: Transaction, ticket: ValidTicket) -> None:
-    """Refuse one Ticket more than may rest on its authority.
+class Quota:
+    """How many Tickets may rest on an authority, and how many do; counts along with a change."""
 
-    Raises:
-        TicketInvalid: as many do already (``Reason.AUTHORITY_OUT_OF_SCOPE``).
-    """
-    rows = tx.query(
-        "SELECT count FROM scopes WHERE list = ? AND digest = ? AND count IS NOT NULL",
-        (TrustListName.TICKET_AUTHORITIES, ticket.authority),
-    )
-    if not rows:
-        return
-    limit: int = rows[0]["count"]
-    used: int = tx.query("SELECT count(*) FROM tickets WHERE authority = ?", (ticket.authority,))[
-        0
-    ][0]
-    if used >= limit:
+    def __init__(self, *, limits: dict[str, int], used: dict[str, int]) -> None:
+        self._limits = limits
+        self._used = used
+
+    @classmethod
+    def read(cls, tx: Transaction) -> Self:
+        """Return how it stands now."""
+        rows = tx.query(
+            "SELECT s.digest, s.count,"
+            " (SELECT count(*) FROM tickets t WHERE t.authority = s.digest)"
+            " FROM scopes s WHERE s.list = ? AND s.count IS NOT NULL",
+            (TrustListName.TICKET_AUTHORITIES,),
+        )
+        return cls(limits={row[0]: row[1] for row in rows}, used={row[0]: row[2] for row in rows})
+
+    def refusal(self, ticket: ValidTicket) -> TicketInvalid | None:
+        """Return why ``ticket`` is one more than may be (``Reason.AUTHORITY_OUT_OF_SCOPE``)."""
+        limit, used = self._limits.get(ticket.authority), self._used.get(ticket.authority, 0)
+        if limit is None or used < limit:
+            return None
         error = TicketInvalid(
             f"{used} Tickets rest on authority {ticket.authority}, its maximum is {limit}",
             reason=Reason.AUTHORITY_OUT_OF_SCOPE,
             subject=ticket.uri,
         )
         error.claimed_uri = ticket.uri
-        raise error
+        return error
+
+    def count(self, former: ValidTicket | None, ticket: ValidTicket) -> None:
+        """Count ``ticket``, which takes the place of ``former``."""
+        if former is not None and former.authority in self._used:
+            self._used[former.authority] -= 1
+        if ticket.authority in self._used:
+            self._used[ticket.authority] += 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,7 +139,8 @@ def _note(tx: Transaction, certificate: Certificate, event: str, cause: Cause) -
         audit.Kind.TRUST,
         certificate.key_digest,
         event,
-        cause=replace(cause, detail=detail),
+        cause=cause,
+        detail=detail,
     )
 
 

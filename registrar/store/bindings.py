@@ -7,7 +7,7 @@ refused, and the first goes on undisturbed. Only ``unbind`` (the Device retires)
 from __future__ import annotations
 
 import sqlite3
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 from registrar.errors import Reason, Rejected
@@ -64,7 +64,8 @@ def bind(
         audit.Kind.BINDING,
         product_instance_uri,
         "bound",
-        cause=replace(cause, detail=f"enrolment {enrolment_id}, key {key_digest}"),
+        cause=cause,
+        detail=f"enrolment {enrolment_id}, key {key_digest}",
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -56,7 +56,8 @@ def next_number(tx: Transaction, issuer: str, *, at_least: int = 1, cause: Cause
         audit.Kind.CRL,
         issuer,
         "number_reserved",
-        cause=replace(cause, detail=f"CRLNumber {number}"),
+        cause=cause,
+        detail=f"CRLNumber {number}",
     )
     return number
 
@@ -80,7 +81,8 @@ def publish(tx: Transaction, issuer: str, der: bytes, *, cause: Cause) -> None:
         audit.Kind.CRL,
         issuer,
         "published",
-        cause=replace(cause, detail=f"CRLNumber {crl.number}, {crl.size} entries"),
+        cause=cause,
+        detail=f"CRLNumber {crl.number}, {crl.size} entries",
     )
 
 

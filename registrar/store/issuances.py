@@ -374,13 +374,13 @@ def _note(tx: Transaction, issuance: Issuance, before: str, after: str, cause: C
         f"serial {issuance.serial:x} by {issuance.issuer} for {issuance.application_uri}, "
         f"{issuance.profile}, key {issuance.key_digest}"
     )
-    detail = f"{what}; {cause.detail}" if cause.detail else what
     audit.append(
         tx,
         audit.Kind.ISSUANCE,
         issuance.id,
         after,
-        cause=replace(cause, detail=detail),
+        cause=cause,
+        detail=f"{what}; {cause.detail}" if cause.detail else what,
         before=before,
         after=after,
     )

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from registrar.core.software import SoftwareReport
 from registrar.store import audit
 from registrar.store.transaction import Cause, Readable, Transaction
@@ -25,7 +23,8 @@ def report(
         audit.Kind.SOFTWARE,
         product_instance_uri,
         "current" if told.is_current else "outdated",
-        cause=replace(cause, detail=f"revision {told.revision}"),
+        cause=cause,
+        detail=f"revision {told.revision}",
     )
 
 

@@ -9,15 +9,16 @@ from __future__ import annotations
 import hashlib
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
 from registrar.core.jws import JwsLimits, TicketType
 from registrar.core.valid_ticket import Route, ValidTicket
+from registrar.errors import TicketInvalid
 from registrar.store import audit
-from registrar.store.authorities import check_count
+from registrar.store.authorities import Quota
 from registrar.store.moments import from_stored, to_stored
 from registrar.store.transaction import Cause, Readable, Transaction
 
@@ -54,32 +55,97 @@ class RejectedTicket:
 
 
 def put(tx: Transaction, ticket: ValidTicket, *, cause: Cause) -> bool:
-    """Store a believed Ticket; do nothing if it is there with these signatures already.
-
-    Returns:
-        Whether anything changed.
+    """Store one believed Ticket and return whether anything changed; see ``put_all``.
 
     Raises:
         TicketInvalid: as many Tickets rest on its authority as may (T7).
     """
-    rows = tx.query(
-        "SELECT document, evidence FROM tickets WHERE digest = ?", (ticket.payload_digest,)
+    (result,) = put_all(tx, [(ticket, cause.detail)], cause=cause)
+    if isinstance(result, TicketInvalid):
+        raise result
+    return result
+
+
+def put_all(
+    tx: Transaction, believed: Sequence[tuple[ValidTicket, str]], *, cause: Cause
+) -> list[bool | TicketInvalid]:
+    """Store believed Tickets; do nothing for those that are there with their signatures already.
+
+    Args:
+        believed: Tickets, each with where it came from, for the audit.
+        cause: who, when, why.
+
+    Returns:
+        Of each Ticket, in their order, whether anything changed, or why it is not stored: as many
+        Tickets rest on its authority as may (T7).
+    """
+    known = _known(tx, [ticket.payload_digest for ticket, _ in believed])
+    stored = frozenset(known)
+    written: dict[str, ValidTicket] = {}
+    quota = Quota.read(tx)
+    results: list[bool | TicketInvalid] = []
+    for ticket, origin in believed:
+        former = known.get(ticket.payload_digest)
+        merged = merge(former, ticket) if former else ticket
+        if former and merged.document == former.document and merged.route is former.route:
+            results.append(False)
+        elif not former and (refusal := quota.refusal(merged)):
+            results.append(refusal)
+        else:
+            quota.count(former, merged)
+            known[merged.payload_digest] = written[merged.payload_digest] = merged
+            _note(tx, merged, "signed_again" if former else "registered", cause, origin)
+            results.append(True)
+    _insert(tx, [one for digest, one in written.items() if digest not in stored], cause.stamp())
+    for digest in stored & written.keys():
+        _update(tx, written[digest], cause)
+    tx.change_many(
+        "INSERT OR IGNORE INTO ticket_members (member, composite) VALUES (?, ?)",
+        (pair for one in written.values() for pair in _memberships(one)),
     )
-    if not rows:
-        _insert(tx, ticket, cause)
-        return True
-    known = ValidTicket.rebuild(rows[0]["document"], rows[0]["evidence"])
-    merged = merge(known, ticket)
-    if merged.document == known.document and merged.route is known.route:
-        return False
+    return results
+
+
+def _known(tx: Transaction, digests: Sequence[str]) -> dict[str, ValidTicket]:
+    rows = tx.query(
+        "SELECT digest, document, evidence FROM tickets"
+        " WHERE digest IN (SELECT value FROM json_each(?))",
+        (json.dumps(digests),),
+    )
+    return {row["digest"]: _ticket(row) for row in rows}
+
+
+def _insert(tx: Transaction, fresh: Sequence[ValidTicket], stamp: int) -> None:
+    tx.change_many(
+        "DELETE FROM withdrawn_tickets WHERE digest = ?", ((one.payload_digest,) for one in fresh)
+    )
+    tx.change_many(
+        "INSERT INTO tickets (digest, kind, uri, authority, trust_digest, good_until,"
+        " document, evidence, created, updated) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            (
+                one.payload_digest,
+                one.ticket.type,
+                one.uri,
+                one.authority,
+                one.trust_digest,
+                to_stored(one.good_until),
+                one.document,
+                one.evidence,
+                stamp,
+                stamp,
+            )
+            for one in fresh
+        ),
+    )
+
+
+def _update(tx: Transaction, ticket: ValidTicket, cause: Cause) -> None:
     tx.change(
         "UPDATE tickets SET document = ? WHERE digest = ?",
-        (merged.document, merged.payload_digest),
+        (ticket.document, ticket.payload_digest),
     )
-    set_evidence(tx, merged, cause=cause)
-    _index(tx, merged)
-    _note(tx, merged, "signed_again", cause)
-    return True
+    set_evidence(tx, ticket, cause=cause)
 
 
 def set_evidence(tx: Transaction, ticket: ValidTicket, *, cause: Cause) -> None:
@@ -98,49 +164,31 @@ def set_evidence(tx: Transaction, ticket: ValidTicket, *, cause: Cause) -> None:
     )
 
 
-def _insert(tx: Transaction, ticket: ValidTicket, cause: Cause) -> None:
-    check_count(tx, ticket)
-    stamp = cause.stamp()
-    tx.change("DELETE FROM withdrawn_tickets WHERE digest = ?", (ticket.payload_digest,))
-    tx.change(
-        "INSERT INTO tickets (digest, kind, uri, authority, trust_digest, good_until,"
-        " document, evidence, created, updated) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        (
-            ticket.payload_digest,
-            ticket.ticket.type,
-            ticket.uri,
-            ticket.authority,
-            ticket.trust_digest,
-            to_stored(ticket.good_until),
-            ticket.document,
-            ticket.evidence,
-            stamp,
-            stamp,
-        ),
-    )
-    _index(tx, ticket)
-    _note(tx, ticket, "registered", cause)
-
-
-def _index(tx: Transaction, ticket: ValidTicket) -> None:
-    """Remember who is part of which Composite, by Composite Ticket or by ``opc-uri``."""
-    pairs = [(ticket.uri, composite) for composite in ticket.composite_uris]
+def _memberships(ticket: ValidTicket) -> Iterator[tuple[str, str]]:
+    """Yield who is part of which Composite, by Composite Ticket or by ``opc-uri``."""
+    for composite in ticket.composite_uris:
+        yield ticket.uri, composite
     if ticket.is_composite:
-        pairs += [(member, ticket.uri) for member in ticket.mentions if member != ticket.uri]
-    for pair in pairs:
-        tx.change("INSERT OR IGNORE INTO ticket_members (member, composite) VALUES (?, ?)", pair)
+        for member in ticket.mentions:
+            if member != ticket.uri:
+                yield member, ticket.uri
 
 
-def _note(tx: Transaction, ticket: ValidTicket, event: str, cause: Cause) -> None:
-    detail = f"{ticket.uri} by {ticket.signer} ({ticket.signer_subject}), {ticket.route}"
-    entry = replace(cause, detail=f"{cause.detail}; {detail}" if cause.detail else detail)
-    audit.append(tx, audit.Kind.TICKET, ticket.payload_digest, event, cause=entry)
+def _note(tx: Transaction, ticket: ValidTicket, event: str, cause: Cause, origin: str) -> None:
+    what = f"{ticket.uri} by {ticket.signer} ({ticket.signer_subject}), {ticket.route}"
+    detail = f"{origin}; {what}" if origin else what
+    audit.append(tx, audit.Kind.TICKET, ticket.payload_digest, event, cause=cause, detail=detail)
     for outcome in ticket.outcomes:
         for finding in outcome.suppressed if outcome.reason is None else ():
-            check, _, what = finding.partition(": ")
-            passed = replace(cause, detail=f"signer {outcome.signer}: {what}")
-            name = f"suppressed_{check}"
-            audit.append(tx, audit.Kind.TICKET, ticket.payload_digest, name, cause=passed)
+            check, _, passed = finding.partition(": ")
+            audit.append(
+                tx,
+                audit.Kind.TICKET,
+                ticket.payload_digest,
+                f"suppressed_{check}",
+                cause=cause,
+                detail=f"signer {outcome.signer}: {passed}",
+            )
 
 
 def merge(known: ValidTicket, new: ValidTicket) -> ValidTicket:
@@ -279,7 +327,7 @@ def remember_rejected(tx: Transaction, *, uri: str, document: str | bytes, cause
         (uri, cause.reason, detail, digest, cause.stamp()),
     )[0]["id"]
     tx.change("DELETE FROM rejected_tickets WHERE id <= ?", (number - MAX_REJECTED,))
-    audit.append(tx, audit.Kind.TICKET, digest, "rejected", cause=replace(cause, detail=detail))
+    audit.append(tx, audit.Kind.TICKET, digest, "rejected", cause=cause, detail=detail)
 
 
 def rejected_for(reader: Readable, uris: Iterable[str]) -> list[RejectedTicket]:

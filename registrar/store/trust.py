@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Final
@@ -136,7 +136,7 @@ def _note(
     tx: Transaction, name: TrustListName, event: str, digest: str, subject: str, cause: Cause
 ) -> None:
     detail = f"{digest} {subject}".rstrip()
-    audit.append(tx, audit.Kind.TRUST, name, event, cause=replace(cause, detail=detail))
+    audit.append(tx, audit.Kind.TRUST, name, event, cause=cause, detail=detail)
 
 
 def entries(reader: Readable, name: TrustListName) -> list[TrustEntry]:

@@ -6,16 +6,23 @@ import json
 import sqlite3
 import tracemalloc
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import replace
 from functools import cache
+from pathlib import Path
 
 import pytest
+from hypothesis import example, given, settings
+from hypothesis.strategies import integers, lists, none
 
-from registrar.core.trust import TicketAuthorities
+from registrar.core.scope import Scope
+from registrar.core.trust import TicketAuthorities, TrustListName
 from registrar.core.valid_ticket import Route, ValidTicket
 from registrar.core.verify import TicketPolicy, TicketVerifier
-from registrar.store import Store, Transaction, audit, tickets
+from registrar.errors import StoreUnavailable
+from registrar.store import Store, StoreLimits, Transaction, audit, authorities, invariants, tickets
 from registrar.store.audit import Kind
+from registrar.store.schema import connect, prepare
 from registrar.store.tickets import MAX_FOUND, MAX_SIGNATURES
 from registrar.store.transaction import Value
 from tests.core.building import (
@@ -164,6 +171,89 @@ def test_a_ticket_keeps_as_many_signatures_as_a_document_may_have() -> None:
     assert beyond == at_limit
 
 
+@cache
+def pool() -> tuple[ValidTicket, ...]:
+    """Tickets some of which are the same under other signatures, or came another way."""
+    makers = Maker.new("first"), Maker.new("second")
+    first, second = signed_by_both(device_payload(uri(1)), *makers)
+    return (
+        first,
+        second,
+        replace(first, route=Route.WITH_DEVICE),
+        device_ticket(2, opc_uri=BUILDER + "cell"),
+        composite_ticket("cell", devices=[uri(1), uri(3)], composites=[BUILDER + "box"]),
+        *(signed_by_both(device_payload(uri(number)), *makers)[0] for number in (5, 6)),
+    )
+
+
+Told = list[bool | str]
+
+
+def kept(
+    limit: int | None, before: Sequence[ValidTicket], batches: Sequence[Sequence[ValidTicket]]
+) -> tuple[Told, list[tuple[Value, ...]]]:
+    """Return what is said of ``batches`` that follow ``before``, and every row there is then.
+
+    Args:
+        limit: how many Tickets may rest on the authority of most of them.
+        before: what was there already.
+        batches: what comes.
+    """
+    scope = Scope(count=limit)
+    told: Told = []
+    with closing(connect(Path(":memory:"))) as connection:
+        prepare(connection)
+        for batch in [before, *batches]:
+            tx = Transaction(connection)
+            results = tickets.put_all(tx, [(ticket, "a file") for ticket in batch], cause=CAUSE)
+            told += [one if isinstance(one, bool) else str(one) for one in results]
+            authorities.set_scope(
+                tx, TrustListName.TICKET_AUTHORITIES, pool()[0].authority, scope, cause=CAUSE
+            )
+            tx.finish()
+        return told, [
+            tuple(row)
+            for table in ("tickets", "ticket_members", "audit")
+            for row in connection.execute(f"SELECT * FROM {table} ORDER BY 1, 2")  # noqa: S608
+        ]
+
+
+indices = lists(integers(0, 6), max_size=6)
+
+
+@settings(deadline=None)
+@given(limit=none() | integers(1, 3), before=indices, batch=indices)
+@example(limit=None, before=[], batch=[0, 1, 2, 0])
+@example(limit=None, before=[2], batch=[1, 4, 0])
+@example(limit=2, before=[0], batch=[5, 6, 0, 1, 6])
+def test_a_batch_is_kept_as_its_tickets_would_be_one_by_one(
+    limit: int | None, before: list[int], batch: list[int]
+) -> None:
+    known = [pool()[index] for index in before]
+    new = [pool()[index] for index in batch]
+
+    assert kept(limit, known, [new]) == kept(limit, known, [[ticket] for ticket in new])
+
+
+@pytest.mark.clause("F50")
+def test_a_disk_that_fills_up_keeps_nothing_of_a_batch(path: Path) -> None:
+    template = device_ticket()
+    batch = [(replace(template, payload_digest=f"{number:064x}"), "") for number in range(64)]
+    Store.open(path).close()
+    with closing(connect(path)) as connection:
+        pages = connection.execute("PRAGMA page_count").fetchone()[0]
+
+    with Store.open(path, limits=StoreLimits(max_pages=pages + 20)) as store:
+        with pytest.raises(StoreUnavailable):
+            store.write_sync(lambda tx: tickets.put_all(tx, batch, cause=CAUSE))
+
+        assert tickets.count(store.reader) == 0
+        assert audit.entries(store.reader) == []
+        assert store.write_sync(lambda tx: tickets.put_all(tx, batch[:2], cause=CAUSE))
+
+    assert invariants.check(path) == []
+
+
 @pytest.mark.clause("R42")
 @pytest.mark.parametrize("reverse", [False, True])
 def test_a_ticket_that_came_out_of_band_once_counts_as_such(store: Store, reverse: bool) -> None:
@@ -253,7 +343,8 @@ def test_memory_does_not_grow_with_the_tickets_of_an_import(store: Store) -> Non
             yield replace(template, payload_digest=f"{number:064x}")
 
     def keep(batch: list[ValidTicket]) -> None:
-        store.write_sync(lambda tx: [tickets.put(tx, one, cause=CAUSE) for one in batch])
+        believed = [(ticket, "") for ticket in batch]
+        store.write_sync(lambda tx: tickets.put_all(tx, believed, cause=CAUSE))
 
     tracemalloc.start()
     batch: list[ValidTicket] = []
