@@ -300,6 +300,7 @@ cdef class Batch:
     cdef void read_row(self, Worker worker, Py_ssize_t at) noexcept nogil:
         """Take one document, then its Device's certificate, as far as they are recognised."""
         cdef Row *row = &self.row[at]
+        cdef Py_ssize_t asked = self.job_count
         cdef Document document
         cdef Span payload
 
@@ -319,6 +320,10 @@ cdef class Batch:
         if self.read_payload(row, &payload, &document) and not row.status & COMPOSITE:
             if size_of(&self.der[at]):
                 self.read_identity(worker, row, self.der[at])
+            if row.status & NEW_ISSUER:
+                # All of it comes again when the issuer is known: no signature is checked twice.
+                row.status &= ~READ
+                self.job_count = asked
 
     cdef bint know_headers(self, Row *row, const Document *document, Bytes start) noexcept nogil:
         """Look up every protected header; note the first that is not known."""
