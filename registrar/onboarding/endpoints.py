@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
 from asyncua import ua
 from cryptography.x509.oid import ExtendedKeyUsageOID
@@ -72,6 +73,8 @@ def read_offer(
     if len(endpoints) > MAX_ENDPOINTS:
         raise Rejected(f"{len(endpoints)} endpoints exceed the limit of {MAX_ENDPOINTS}")
     rank = {policy.uri: number for number, policy in enumerate(policies)}
+    # A device repeats its few certificates in an endpoint for each policy and mode.
+    chain_of = cache(decode_chain)
     certificates: dict[str, Certificate] = {}
     issuers: dict[str, Certificate] = {}
     ways: dict[str, Way] = {}
@@ -81,7 +84,7 @@ def read_offer(
         if not endpoint.ServerCertificate or endpoint.SecurityMode not in _SECURED:
             continue
         try:
-            leaf, *rest = decode_chain(endpoint.ServerCertificate)
+            leaf, *rest = chain_of(endpoint.ServerCertificate)
         except CertificateRejected:
             malformed += 1
             continue
