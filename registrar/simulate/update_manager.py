@@ -46,6 +46,8 @@ LAST_RETRY_S = 5.0
 """The wait after a failure doubles from the first to the last of these."""
 QUIET_S = 0.5
 """A Device is updated once nobody has talked to it for so long."""
+LOOK_S = 0.1
+"""Between two looks whether a Device is quiet."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,7 +130,7 @@ class UpdateManager:
         # Its endpoints change with the update; who is talking to it shall end first.
         if not device.is_quiet_for(QUIET_S):
             loop = asyncio.get_running_loop()
-            self._timers[device.application_uri] = loop.call_later(QUIET_S, self._update, device)
+            self._timers[device.application_uri] = loop.call_later(LOOK_S, self._update, device)
             return
         device.update_software(WANTED_REVISION)
         self._note(device, is_current=True)
