@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from contextlib import suppress
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -291,9 +291,13 @@ class Client:
     # View
 
     async def browse(
-        self, descriptions: Sequence[ua.BrowseDescription]
+        self, descriptions: Sequence[ua.BrowseDescription], *, may_lack: Container[int] = ()
     ) -> list[list[ua.ReferenceDescription]]:
         """Return all references of each node, in order; follows BrowseNext.
+
+        Args:
+            may_lack: positions in ``descriptions`` of nodes that need not be there; such a node
+                has no references.
 
         Raises:
             ServiceFailed: one of the nodes cannot be browsed.
@@ -304,7 +308,7 @@ class Client:
         response = await self._request(request, ua.BrowseResponse)
         results = as_many(descriptions, response.Results)
         found: list[list[ua.ReferenceDescription]] = [[] for _ in descriptions]
-        waiting = collect_references(results, found, range(len(found)))
+        waiting = collect_references(results, found, range(len(found)), may_lack=may_lack)
         for _ in range(self._limits.browse_rounds):
             self._count(found)
             if not waiting:

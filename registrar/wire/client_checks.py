@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence, Sized
+from collections.abc import Container, Iterable, Sequence, Sized
 from typing import TypeVar
 from urllib.parse import urlsplit
 
@@ -11,7 +11,7 @@ from asyncua import ua
 
 from registrar.errors import ProtocolViolation, Reason, SecurityChecksFailed
 from registrar.status import StatusCode, is_bad
-from registrar.wire.client_connection import failure_of
+from registrar.wire.client_connection import failure_of, known_status
 
 Item = TypeVar("Item")
 Place = TypeVar("Place")
@@ -122,16 +122,24 @@ def collect_references(
     results: Iterable[ua.BrowseResult],
     found: Sequence[list[ua.ReferenceDescription]],
     places: Iterable[int],
+    *,
+    may_lack: Container[int] = (),
 ) -> dict[int, bytes]:
     """Add what Browse returned to ``found`` and return the continuation points by place.
+
+    Args:
+        may_lack: places whose node need not be there.
 
     Raises:
         ServiceFailed: one of the nodes cannot be browsed.
     """
     waiting: dict[int, bytes] = {}
     for place, result in zip(places, results, strict=True):
-        if is_bad(result.StatusCode.value):
-            raise failure_of(result.StatusCode.value, "Browse")
+        status = result.StatusCode.value
+        if is_bad(status):
+            if place in may_lack and known_status(status) is StatusCode.BadNodeIdUnknown:
+                continue
+            raise failure_of(status, "Browse")
         found[place].extend(result.References or ())
         if result.ContinuationPoint:
             waiting[place] = result.ContinuationPoint

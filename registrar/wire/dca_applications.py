@@ -9,8 +9,7 @@ from collections.abc import Sequence
 
 from asyncua import ua
 
-from registrar.errors import ProtocolViolation, ServiceFailed
-from registrar.status import StatusCode
+from registrar.errors import ProtocolViolation
 from registrar.wire import dca_nodes as nodes
 from registrar.wire.certificate_groups import (
     MAX_GROUPS,
@@ -66,13 +65,8 @@ async def find_applications(client: Client) -> list[ConfigurationObject]:
 
 async def _application_nodes(client: Client) -> list[tuple[ua.NodeId, str]]:
     places = [nodes.PROVISIONABLE_DEVICE, nodes.MANAGED_APPLICATIONS]
-    try:
-        answers = await browse_objects(client, places)
-    except ServiceFailed as error:
-        if error.status != StatusCode.BadNodeIdUnknown:
-            raise
-        # ManagedApplications came later than ProvisionableDevice (OPC 10000-12 1.05.06).
-        answers = await browse_objects(client, places[:1])
+    # ManagedApplications came later than ProvisionableDevice (OPC 10000-12 1.05.06).
+    answers = await browse_objects(client, places, may_lack={1})
     found: dict[ua.NodeId, str] = {}
     for references in answers:
         for reference in references:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 
 from asyncua import ua
 from asyncua.ua.attribute_ids import AttributeIds
@@ -20,12 +20,15 @@ async def read_values(client: Client, wanted: Sequence[ua.NodeId | None]) -> lis
 
 
 async def browse_objects(
-    client: Client, starts: Sequence[ua.NodeId]
+    client: Client, starts: Sequence[ua.NodeId], *, may_lack: Container[int] = ()
 ) -> list[list[ua.ReferenceDescription]]:
     """Return the Objects right below each of ``starts``, with BrowseName and type.
 
+    Args:
+        may_lack: positions in ``starts`` of nodes that need not be there.
+
     Raises:
-        ServiceFailed: BadNodeIdUnknown where one of ``starts`` is not there.
+        ServiceFailed: BadNodeIdUnknown where another one of ``starts`` is not there.
     """
     wanted = ua.BrowseResultMask.BrowseName | ua.BrowseResultMask.TypeDefinition
     if not starts:
@@ -41,7 +44,8 @@ async def browse_objects(
                 ResultMask=int(wanted),
             )
             for start in starts
-        ]
+        ],
+        may_lack=may_lack,
     )
 
 

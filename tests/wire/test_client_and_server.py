@@ -73,6 +73,23 @@ async def test_a_session_reads_browses_and_calls(
     assert len(plant.closed) == 1
 
 
+async def test_a_node_that_may_be_lacking_has_no_references(
+    plant: Plant, client_identity: ApplicationIdentity
+) -> None:
+    descriptions = [
+        ua.BrowseDescription(NodeId=node, ResultMask=63) for node in (COUNTER, node_id(99, 1))
+    ]
+
+    async with await open_session(plant, client_identity) as client:
+        there, lacking = await client.browse(descriptions, may_lack={1})
+        with pytest.raises(ServiceFailed) as caught:
+            await client.browse(descriptions, may_lack={0})
+
+    assert there
+    assert lacking == []
+    assert caught.value.status is StatusCode.BadNodeIdUnknown
+
+
 def _calls(method_id: ua.NodeId, *texts: str) -> list[ua.CallMethodRequest]:
     return [
         ua.CallMethodRequest(ObjectId=COUNTER, MethodId=method_id, InputArguments=[string(text)])

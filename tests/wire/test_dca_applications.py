@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from typing import cast
 
 import pytest
@@ -14,6 +14,7 @@ from registrar.wire import dca_nodes as nodes
 from registrar.wire.builtin import status_code
 from registrar.wire.client import Client
 from registrar.wire.dca_applications import find_applications
+from registrar.wire.operations import browse_path
 
 DEFAULT = nodes.DEFAULT_APPLICATION_GROUP_NAME
 
@@ -33,7 +34,7 @@ class Tree:
             self.values[f"{group}/TrustList/MaxByteStringLength"] = 1_000
 
     async def browse(
-        self, descriptions: Sequence[ua.BrowseDescription]
+        self, descriptions: Sequence[ua.BrowseDescription], *, may_lack: Container[int] = ()
     ) -> list[list[ua.ReferenceDescription]]:
         self.asked.append("browse")
         if descriptions[0].NodeId == nodes.PROVISIONABLE_DEVICE:
@@ -97,3 +98,11 @@ async def test_only_groups_of_other_names_take_a_further_request(
     ]
     assert all(group.block_size == 1_000 for group in found.groups)
     assert all(group.certificate_types == (nodes.RSA_SHA256,) for group in found.groups)
+
+
+def test_paths_with_the_same_names_differ_in_their_start_alone() -> None:
+    one, other = browse_path(nodes.DEFAULT_GROUP, "TrustList"), browse_path(named("x"), "TrustList")
+
+    assert (one.StartingNode, other.StartingNode) == (nodes.DEFAULT_GROUP, named("x"))
+    assert one.RelativePath == other.RelativePath
+    assert one.RelativePath != browse_path(nodes.DEFAULT_GROUP, "Purpose").RelativePath
