@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Generic, TypeVar
 
 from asyncua import ua
@@ -23,6 +24,9 @@ U = TypeVar("U")
 
 _FORWARD: tuple[Any, Any] = (False, True)
 """IsInverse and IncludeSubtypes of each element of a path."""
+
+_PATHS = 64
+"""Relative paths that are kept; their names are the standard's, so there are few."""
 
 MAX_BATCH = 16
 """Operations in one Call request."""
@@ -151,13 +155,18 @@ def _status(code: int) -> StatusCode:
 
 def browse_path(start: ua.NodeId, *names: str) -> ua.BrowsePath:
     """Return the path from ``start`` over BrowseNames of the standard's namespace."""
+    return ua.BrowsePath(StartingNode=start, RelativePath=_relative_path(names))
+
+
+@lru_cache(maxsize=_PATHS)
+def _relative_path(names: tuple[str, ...]) -> ua.RelativePath:
     elements = [
         ua.RelativePathElement(
             HIERARCHICAL_REFERENCES, *_FORWARD, TargetName=ua.QualifiedName(name, 0)
         )
         for name in names
     ]
-    return ua.BrowsePath(StartingNode=start, RelativePath=ua.RelativePath(Elements=elements))
+    return ua.RelativePath(Elements=elements)
 
 
 async def find(client: Client, paths: Sequence[ua.BrowsePath]) -> list[ua.NodeId | None]:
