@@ -85,8 +85,11 @@ class Configuring:
         with doing(Act.FIND_APPLICATIONS, self._url):
             found = await dca.applications()
         self._check(enrolment, found)
-        await self._record(found, is_confirmed=False)
-        is_confirmed = self._confirmed(enrolment)
+        records = applications.of(self._store.reader, enrolment.id)
+        known = {record.application_uri for record in records}
+        new = [one for one in found if one.application_uri not in known]
+        await self._record(new, is_confirmed=False)
+        is_confirmed = self._confirmed(records)
         targets = [self._target(one) for one in found if not is_confirmed(one)]
         for start in range(0, len(targets), AT_ONCE):
             part = targets[start : start + AT_ONCE]
@@ -130,11 +133,12 @@ class Configuring:
             hosts=self._link.hosts,
         )
 
-    def _confirmed(self, enrolment: Enrolment) -> Callable[[ConfigurationObject], bool]:
+    def _confirmed(
+        self, records: Sequence[ApplicationRecord]
+    ) -> Callable[[ConfigurationObject], bool]:
         """Return what tells whether an earlier run confirmed an application and all it holds."""
-        records = applications.of(self._store.reader, enrolment.id)
         known = {record.application_uri for record in records if record.is_confirmed}
-        held = self._issuing.held(enrolment.id) if known else {}
+        held = self._issuing.held(self._lease.enrolment_id) if known else {}
 
         def is_confirmed(one: ConfigurationObject) -> bool:
             if one.application_uri not in known:
@@ -156,25 +160,19 @@ class Configuring:
         return issued
 
     async def _record(self, found: Sequence[ConfigurationObject], *, is_confirmed: bool) -> None:
-        known = {
-            record.application_uri: record
-            for record in applications.of(self._store.reader, self._lease.enrolment_id)
-        }
-        news = []
-        for one in found:
-            former = known.get(one.application_uri)
-            if former is not None and (former.is_confirmed or not is_confirmed):
-                continue
-            news.append(
-                ApplicationRecord(
-                    node=one.node.to_string(),
-                    application_uri=one.application_uri,
-                    name=one.name,
-                    is_confirmed=is_confirmed,
-                )
-            )
-        if not news:
+        if not found:
             return
+        records = [
+            ApplicationRecord(
+                node=one.node.to_string(),
+                application_uri=one.application_uri,
+                name=one.name,
+                is_confirmed=is_confirmed,
+            )
+            for one in found
+        ]
         cause = self._cause()
 
-        await self._store.write(lambda tx: applications.put_all(tx, self._lease, news, cause=cause))
+        await self._store.write(
+            lambda tx: applications.put_all(tx, self._lease, records, cause=cause)
+        )
