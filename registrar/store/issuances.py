@@ -411,11 +411,8 @@ def active(
 ) -> list[Issuance]:
     """Return what is not revoked of one Device, or of one of its applications; oldest first."""
     if application_uri is None:
-        # With IS, which None needs, SQLite would visit the whole ledger.
-        which = "IS" if enrolment_id is None else "="
         rows = reader.query(
-            f"SELECT * FROM issuances WHERE enrolment_id {which} ?"  # noqa: S608
-            " AND state != 'revoked' ORDER BY id",
+            "SELECT * FROM issuances WHERE enrolment_id IS ? AND state != 'revoked' ORDER BY id",
             (enrolment_id,),
         )
     else:
@@ -432,16 +429,6 @@ def history(reader: Readable, enrolment_id: int | None) -> list[Issuance]:
     rows = reader.query(
         "SELECT * FROM issuances WHERE enrolment_id IS ? ORDER BY id LIMIT ?",
         (enrolment_id, MAX_PAGE),
-    )
-    return [_issuance(row) for row in rows]
-
-
-def pending(reader: Readable) -> list[Issuance]:
-    """Return what a killed Registrar left on its way: reserved, signed or delivered."""
-    rows = reader.query(
-        "SELECT * FROM issuances WHERE state IN ('reserved', 'signed', 'delivered')"
-        " ORDER BY id LIMIT ?",
-        (MAX_PAGE,),
     )
     return [_issuance(row) for row in rows]
 

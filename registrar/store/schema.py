@@ -107,11 +107,10 @@ CREATE TABLE issuances (
 CREATE UNIQUE INDEX issuances_one_active
     ON issuances (enrolment_id, application_uri, certificate_group, certificate_type)
     WHERE state != 'revoked' AND enrolment_id IS NOT NULL;
+CREATE INDEX issuances_by_enrolment ON issuances (enrolment_id);
 CREATE INDEX issuances_by_key ON issuances (key_digest);
 CREATE INDEX issuances_by_uri ON issuances (application_uri);
 CREATE INDEX issuances_revoked ON issuances (issuer, not_after) WHERE state = 'revoked';
-CREATE INDEX issuances_pending ON issuances (state)
-    WHERE state IN ('reserved', 'signed', 'delivered');
 
 CREATE TABLE tickets (
     id INTEGER PRIMARY KEY AUTOINCREMENT,

@@ -299,8 +299,13 @@ def test_what_a_killed_registrar_left_is_found(ledger: Ledger) -> None:
     ledger.deliver(ledger.sign(ledger.reserve(delivered), delivered))
     ledger.confirm(ledger.sign(ledger.reserve(done), done))
 
-    assert [one.serial for one in issuances.pending(ledger.store.reader)] == [5, 6, 7]
-    assert len(issuances.history(ledger.store.reader, ledger.id)) == 4
+    left = issuances.active(ledger.store.reader, enrolment_id=ledger.id)
+    assert [(one.serial, one.state) for one in left] == [
+        (5, IssuanceState.RESERVED),
+        (6, IssuanceState.SIGNED),
+        (7, IssuanceState.DELIVERED),
+        (8, IssuanceState.CONFIRMED),
+    ]
 
 
 def test_only_the_holder_of_the_device_writes_its_ledger(ledger: Ledger) -> None:
