@@ -18,12 +18,22 @@ from registrar.errors import DecodingError
 MAX_DEPTH = 16
 """Objects and arrays inside each other; a Ticket needs four."""
 
+MARKS_FREE = 256
+CHARACTERS_PER_MARK = 16
+"""A text may begin that many objects, arrays and members, and one more for so many characters.
+
+An empty object of three characters takes 110 bytes of memory; a Ticket has 60 characters for each.
+"""
+
 MAX_NUMBER_LENGTH = 32
 """Characters of one number."""
 
 JsonValue: TypeAlias = "str | int | float | bool | list[JsonValue] | Mapping[str, JsonValue] | None"
 
-_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[\[{]|[\]}]', re.DOTALL)
+_TOKEN = re.compile(r'"(?:[^"\\]++|\\.)*+"|[\[{]|[\]}]', re.DOTALL)
+"""Possessive, because a way back for each character takes 100 times the text in memory."""
+
+_ENDS_OF_NAMES = ('":', " :", "\t:", "\n:", "\r:")
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
 
@@ -51,7 +61,11 @@ def decode_object(text: str) -> Mapping[str, JsonValue]:
     Raises:
         DecodingError: the text is not one, or breaks a rule of this module.
     """
-    if text.count("{") + text.count("[") > MAX_DEPTH and _depth(text) > MAX_DEPTH:
+    begun = text.count("{") + text.count("[")
+    members = sum(text.count(end) for end in _ENDS_OF_NAMES)
+    if begun + members > MARKS_FREE + len(text) // CHARACTERS_PER_MARK:
+        raise DecodingError(f"{begun + members} JSON marks in {len(text)} characters")
+    if begun > MAX_DEPTH and _depth(text) > MAX_DEPTH:
         raise DecodingError(f"more than {MAX_DEPTH} levels of JSON")
     try:
         value = _DECODER.decode(text)

@@ -10,6 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from registrar.core.strict_json import (
+    CHARACTERS_PER_MARK,
+    MARKS_FREE,
     MAX_DEPTH,
     MAX_NUMBER_LENGTH,
     decode_object,
@@ -61,7 +63,7 @@ def test_the_depth_is_limited(depth: int) -> None:
     text = '{"a":' + "[" * (depth - 1) + "]" * (depth - 1) + "}"
 
     if depth > MAX_DEPTH:
-        with pytest.raises(DecodingError, match="levels"):
+        with pytest.raises(DecodingError, match=r"levels|marks"):
             decode_object(text)
     else:
         assert decode_object(text)
@@ -71,6 +73,25 @@ def test_brackets_in_strings_and_side_by_side_have_no_depth() -> None:
     text = json.dumps({"a": "[" * 50 + '"\\{' * 50, "b": [[]] * 50, "c": [{}] * 50})
 
     assert decode_object(text)["b"] == [[]] * 50
+
+
+@pytest.mark.clause("R76")
+@pytest.mark.parametrize("excess", [-1, 0, 1])
+@pytest.mark.parametrize("mark", ["{}", "[]", '{"":1}', '{"" :1}', '{"a" \n:1}'])
+def test_what_begins_is_limited_by_the_length(mark: str, excess: int) -> None:
+    """The object around it, its two members and the array are four marks."""
+    each = 1 if len(mark) == 2 else 2
+    inner = ",".join([mark] * (400 // each))
+    marks = 4 + 400
+    length = (marks - MARKS_FREE) * CHARACTERS_PER_MARK
+    text = f'{{"a":[{inner}],"b":"@"}}'
+    text = text.replace("@", "x" * (length - excess - len(text) + 1))
+
+    if excess > 0:
+        with pytest.raises(DecodingError, match="marks"):
+            decode_object(text)
+    else:
+        assert len(decode_object(text)) == 2
 
 
 @pytest.mark.clause("R76")
