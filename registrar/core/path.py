@@ -98,6 +98,13 @@ _STEPS: Mapping[StatusCode, int] = {
 }
 
 
+@dataclass(slots=True)
+class SignatureBudget:
+    """How many signatures may still be checked; building a chain takes from it."""
+
+    left: int = MAX_SIGNATURE_CHECKS
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ValidPath:
     """A chain that passed every step."""
@@ -131,6 +138,7 @@ def validate_path(
     further: Sequence[TrustList] = (),
     now: datetime,
     options: ValidationOptions,
+    budget: SignatureBudget | None = None,
 ) -> ValidPath:
     """Validate ``leaf`` and return its chain.
 
@@ -140,12 +148,14 @@ def validate_path(
         trust: who is trusted, with the CRLs.
         further: more lists that hold anchors and CRLs for this leaf alone.
         now: aware.
+        budget: for the caller who wants to know what was taken from it.
 
     Raises:
         CertificateRejected: a step failed; ``status`` is its code, ``reason`` what an
             administrator reads.
     """
-    return _Validation(leaf, intermediates, (trust, *further), now, options).run()
+    budget = budget or SignatureBudget()
+    return _Validation(leaf, intermediates, (trust, *further), now, options, budget).run()
 
 
 class _Validation:
@@ -158,12 +168,13 @@ class _Validation:
         lists: Sequence[TrustList],
         now: datetime,
         options: ValidationOptions,
+        budget: SignatureBudget,
     ) -> None:
         self._leaf = leaf
         self._lists = lists
         self._now = now
         self._options = options
-        self._checks_left = MAX_SIGNATURE_CHECKS
+        self._budget = budget
         self._bad_signature = False
         self._suppressed: list[Suppressed] = []
         self._fresh_until: list[datetime] = []
@@ -231,9 +242,9 @@ class _Validation:
         return fitting[:MAX_CANDIDATES]
 
     def _is_issued_by(self, certificate: Certificate, issuer: Certificate) -> bool:
-        if self._checks_left == 0:
+        if self._budget.left == 0:
             return False
-        self._checks_left -= 1
+        self._budget.left -= 1
         holds = is_issued_by(certificate, issuer)
         self._bad_signature = self._bad_signature or not holds
         return holds
