@@ -8,7 +8,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.core import bad_tickets
+
 FAMILIES: Mapping[str, str] = {
+    **bad_tickets.FAMILIES,
     "B32": "Paths: what is missing",
     "B33": "Paths: loops and meshes",
     "B34": "Paths: too many, too deep",
@@ -46,7 +49,8 @@ What hostile or broken input is refused for, and the test that feeds it.
 The numbers are those of the threat model; [reasons](reasons.md) explains the reason codes.
 `none` says that the right answer is found in spite of the input.
 
-This page is generated from the `bad_input` marks of the tests by `python -m tests.docs`.
+This page is generated from the `bad_input` marks of the tests and from
+`tests/core/bad_tickets.py` by `python -m tests.docs`.
 A test fails when it is stale or a number has no member.
 """
 
@@ -65,8 +69,17 @@ class Member:
 
 
 def members(root: Path) -> list[Member]:
-    """Return every ``bad_input`` mark below ``root / "tests"``, sorted."""
-    found: list[Member] = []
+    """Return the bad Tickets and every ``bad_input`` mark below ``root / "tests"``, sorted."""
+    found = [
+        Member(
+            number=one.number,
+            what=one.what,
+            reason=str(one.reason or NO_REFUSAL),
+            path="tests/core/test_bad_tickets.py",
+            test="test_a_bad_ticket_has_its_reason",
+        )
+        for one in bad_tickets.BAD_TICKETS
+    ]
     for path in (root / "tests").rglob("test_*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
