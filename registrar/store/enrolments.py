@@ -93,18 +93,20 @@ def discover(tx: Transaction, urls: Iterable[str], *, cause: Cause) -> list[Enro
 def _discover(tx: Transaction, url: str, cause: Cause) -> EnrolmentRow:
     if not 0 < len(url) <= MAX_URL:
         raise Misuse(f"a URL of {len(url)} characters is not 1 to {MAX_URL}")
-    found = find_by_url(tx, url)
-    if found is not None:
-        return found
     stamp = cause.stamp()
-    number = tx.insert(
-        "INSERT INTO enrolments (url, state, created, updated) VALUES (?, ?, ?, ?)",
+    made = tx.query(
+        "INSERT INTO enrolments (url, state, created, updated) VALUES (?, ?, ?, ?)"
+        " ON CONFLICT (url) DO NOTHING RETURNING *",
         (url, State.DISCOVERED, stamp, stamp),
     )
+    if not made:
+        (known,) = tx.query("SELECT * FROM enrolments WHERE url = ?", (url,))
+        return _row(known)
+    row = _row(made[0])
     audit.append(
-        tx, audit.Kind.ENROLMENT, number, "discovered", cause=cause, after=State.DISCOVERED
+        tx, audit.Kind.ENROLMENT, row.id, "discovered", cause=cause, after=State.DISCOVERED
     )
-    return get(tx, number)
+    return row
 
 
 def advance(
@@ -204,12 +206,6 @@ def get(reader: Readable, enrolment_id: int) -> EnrolmentRow:
     if not rows:
         raise Misuse(f"there is no enrolment {enrolment_id}")
     return _row(rows[0])
-
-
-def find_by_url(reader: Readable, url: str) -> EnrolmentRow | None:
-    """Return the enrolment of ``url``, or None."""
-    rows = reader.query("SELECT * FROM enrolments WHERE url = ?", (url,))
-    return _row(rows[0]) if rows else None
 
 
 def find(reader: Readable, name: str) -> list[EnrolmentRow]:

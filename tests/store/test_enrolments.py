@@ -84,7 +84,7 @@ def test_an_arrow_keeps_what_was_learned_and_why(store: Store) -> None:
     assert (row.state, row.reason, row.detail) == (State.REFUSED, "key_not_proven", "no channel")
     assert (row.serial_number, row.model, row.manufacturer) == ("4711", "pump", "")
     assert enrolments.find(store.reader, "4711") == [row]
-    assert enrolments.find_by_url(store.reader, url()) == row
+    assert enrolments.find(store.reader, url()) == [row]
 
 
 @pytest.mark.parametrize("event", sorted(Event))

@@ -107,7 +107,6 @@ CASES: dict[str, Callable[[Transaction, Lease], object]] = {
     "acquire": lambda tx, lease: take(tx, lease.enrolment_id),
     "get": lambda tx, lease: enrolments.get(tx, lease.enrolment_id),
     "by_uri": lambda tx, _: enrolments.by_uri(tx, uri()),
-    "find_by_url": lambda tx, _: enrolments.find_by_url(tx, url()),
     "holder_of": lambda tx, _: bindings.holder_of(tx, uri()),
     "holder_of_key": lambda tx, _: bindings.holder_of_key(tx, digest()),
     "applications": lambda tx, lease: applications.of(tx, lease.enrolment_id),
