@@ -69,11 +69,10 @@ cdef packed struct Row:
     int payload_size
     int uri                     # where the URI begins in the payload
     int uri_size
-    int unknown                 # what is new: where it begins in the document, or in the payload
+    int unknown                 # what is new: where it begins in document, payload or certificate
     int unknown_size
     int first_header            # its headers in ``Batch.headers``
     int headers
-    unsigned char digest[32]    # SHA-256 of the payload
 
 
 cdef struct Job:
@@ -315,8 +314,6 @@ cdef class Batch:
         row.payload = self.free - self.arena
         row.payload_size = <int>size_of(&payload)
         self.free += size_of(&payload)
-        if not digest_of(worker, self.known.empty[0], &payload, row.digest):
-            return
         if self.read_payload(row, &payload, &document) and not row.status & COMPOSITE:
             if size_of(&self.der[at]):
                 self.read_identity(worker, row, self.der[at])
@@ -412,6 +409,8 @@ cdef class Batch:
         row.issuer = self.find_issuer(row.authorities, &device)
         if row.issuer < 0:
             row.status |= NEW_ISSUER
+            row.unknown = <int>(device.issuer.at - der.at)
+            row.unknown_size = <int>size_of(&device.issuer)
             return
         issuer = &self.known.issuer[row.issuer]
         if device.has_rsa_signature != issuer.is_rsa or is_revoked(issuer, device.serial):

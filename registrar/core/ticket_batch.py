@@ -30,7 +30,7 @@ class Status(IntFlag):
     NEW_AUTHORITIES = 16
     """The Authorities are not known; ``Row.unknown`` is their place in the payload."""
     NEW_ISSUER = 32
-    """The issuer of the certificate is not known."""
+    """The issuer is not known; ``Row.unknown`` is the place of its name in the certificate."""
 
 
 class Row(NamedTuple):
@@ -54,11 +54,14 @@ class Row(NamedTuple):
     first_header: int
     """Its headers are a range of ``Batch.headers``."""
     headers: int
-    digest: bytes
-    """SHA-256 of the payload."""
+
+    def unknown_in(self, whole: str | bytes) -> bytes:
+        """Return what is not known, from where ``status`` says that it stands."""
+        part = whole[self.unknown : self.unknown + self.unknown_size]
+        return part if isinstance(part, bytes) else part.encode("ascii")
 
 
-ROW = Struct("=4iq7i32s")
+ROW = Struct("=4iq7i")
 
 
 @compiled
@@ -163,7 +166,7 @@ class Batch:
 
     def rows(self) -> bytes:
         """Return a ``ROW`` for each document."""
-        return ROW.pack(0, -1, -1, -1, 0, 0, 0, 0, 0, 0, 0, 0, bytes(32)) * self._count
+        return ROW.pack(0, -1, -1, -1, 0, 0, 0, 0, 0, 0, 0, 0) * self._count
 
     def headers(self) -> bytes:
         """Return the numbers of all headers, as native ints of four bytes."""

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
-from registrar.core.certificate import Certificate, outline
+from registrar.core.certificate import Certificate
 from registrar.core.crl import is_crl_of
 from registrar.core.identity import IdentityPolicy, ValidIdentity, validate_identity
 from registrar.core.jws import Jws, JwsSignature, ProtectedHeader, TicketType, decode_jws
@@ -192,7 +192,9 @@ class TicketSnapshot:
 
     def ask(self, documents: Sequence[str | bytes]) -> list[ValidTicket | TicketInvalid]:
         """Let the reference decide."""
-        return self._verifier.verify_all(documents, route=self._route, now=self._now)
+        return self._verifier.verify_all(
+            documents, route=self._route, now=self._now, judged=self._verdicts
+        )
 
     def believe(
         self, document: str | bytes, payload: bytes, headers: Iterable[int]
@@ -220,10 +222,29 @@ class TicketSnapshot:
         except CertificateRejected as error:
             return error
 
-    def learn_ticket(self, document: str | bytes, ticket: ValidTicket, authorities: bytes) -> None:
-        """Remember the headers of good signatures, and the Authorities, of a believed Ticket."""
-        if authorities:
-            self._known.learn_authorities(authorities)
+    def learn(
+        self,
+        document: str | bytes,
+        der: bytes | None,
+        ticket: ValidTicket,
+        identity: ValidIdentity | None,
+    ) -> None:
+        """Remember what a believed Ticket and, if it is genuine, its certificate rest on."""
+        known = -1
+        while known < len(self):
+            known = len(self)
+            batch = Batch(self._known, [document], [der])
+            batch.read()
+            row = Row._make(ROW.unpack(batch.rows()))
+            if row.status & _NEW_HEADER:
+                self._learn_headers(document, ticket)
+            elif row.status & _NEW_AUTHORITIES:
+                self._known.learn_authorities(row.unknown_in(batch.payload(0)))
+            elif row.status & _NEW_ISSUER and identity is not None:
+                self._learn_issuer(row.authorities, identity.path)
+
+    def _learn_headers(self, document: str | bytes, ticket: ValidTicket) -> None:
+        """Remember the headers of good signatures."""
         jws = decode_jws(document, self._verifier.policy.limits)
         for signature, outcome in zip(jws.signatures, ticket.outcomes, strict=True):
             if outcome.reason is None and signature.header is not None:
@@ -252,7 +273,7 @@ class TicketSnapshot:
             not_after=int(header.signer.not_after.timestamp()),
         )
 
-    def learn_issuer(self, authorities: int, path: ValidPath) -> None:
+    def _learn_issuer(self, authorities: int, path: ValidPath) -> None:
         """Remember the CA of a genuine Device certificate, if all it issues is judged alike.
 
         Not if only the certificate itself is trusted, if names or keys below the CA are limited,
@@ -292,7 +313,14 @@ class TicketSnapshot:
         return len(self._known)
 
 
-_FORMATS = (*("i4",) * 4, "i8", *("i4",) * 7, "V32")
+# Numbers, because an IntFlag takes longer than all the rest.
+_BELIEVED = Status.BELIEVED.value
+_ENOUGH = (Status.GENUINE | Status.COMPOSITE).value
+_NEW_HEADER = Status.NEW_HEADER.value
+_NEW_AUTHORITIES = Status.NEW_AUTHORITIES.value
+_NEW_ISSUER = Status.NEW_ISSUER.value
+
+_FORMATS = (*("i4",) * 4, "i8", *("i4",) * 7)
 
 
 class _Pass:
@@ -301,8 +329,8 @@ class _Pass:
     def __init__(self, snapshot: TicketSnapshot, slice_: _Slice, indexes: Sequence[int]) -> None:
         self._snapshot = snapshot
         self._documents = [slice_.documents[at] for at in indexes]
-        certificates = [slice_.certificates[at] for at in indexes] if slice_.certificates else []
-        self.batch = snapshot.run(self._documents, certificates)
+        self._certificates = [slice_.certificates[at] for at in indexes if slice_.certificates]
+        self.batch = snapshot.run(self._documents, self._certificates)
         self.rows = self.batch.rows()
         self._headers = array("i", self.batch.headers())
         self.places: list[int] = []
@@ -311,13 +339,10 @@ class _Pass:
         """In the slice, of the same."""
         self.open: list[tuple[int, int]] = []
         """Place and index of the rest."""
-        # Numbers, because an IntFlag takes longer than all the rest.
-        believed = Status.BELIEVED.value
-        enough = (Status.GENUINE | Status.COMPOSITE).value
         statuses = memoryview(self.rows).cast("i")[:: ROW.size // 4].tolist()
         for place, status in enumerate(statuses):
-            wanted = bool(certificates) and certificates[place] is not None
-            if status & believed and (not wanted or status & enough):
+            wanted = bool(self._certificates) and self._certificates[place] is not None
+            if status & _BELIEVED and (not wanted or status & _ENOUGH):
                 self.places.append(place)
                 self.indexes.append(indexes[place])
             else:
@@ -335,15 +360,16 @@ class _Pass:
             self._documents[place], self.batch.payload(place), self.headers(self.row(place))
         )
 
-    def unknown(self, place: int) -> bytes:
-        """Return the bytes that were not known of a document; empty where it was something else."""
+    def unknown(self, place: int) -> Hashable:
+        """Return what has to become known for this and others; ``None`` if nothing helps."""
         row = self.row(place)
-        if row.status & Status.NEW_HEADER:
-            found = self._documents[place][row.unknown : row.unknown + row.unknown_size]
-            return found if isinstance(found, bytes) else found.encode()
-        if row.status & Status.NEW_AUTHORITIES:
-            return self.batch.payload(place)[row.unknown : row.unknown + row.unknown_size]
-        return b""
+        if row.status & _NEW_HEADER:
+            return row.unknown_in(self._documents[place])
+        if row.status & _NEW_AUTHORITIES:
+            return row.unknown_in(self.batch.payload(place))
+        if row.status & _NEW_ISSUER:
+            return row.authorities, row.unknown_in(self._certificates[place] or b"")
+        return None
 
 
 class _Slice:
@@ -381,7 +407,7 @@ class _Slice:
         later: list[int] = []
         seen: Counter[Hashable] = Counter()
         for place, at in done.open:
-            key = self._likeness(done, place, at)
+            key = done.unknown(place)
             if key is None or seen[key] < max(1, GROWTH * self._asked[key]):
                 seen[key] += 1
                 asked.append((place, at))
@@ -390,35 +416,24 @@ class _Slice:
         self._asked.update(seen)
         return asked, later
 
-    def _likeness(self, done: _Pass, place: int, at: int) -> Hashable:
-        """Return what has to become known for this and others; ``None`` where nothing helps."""
-        row = done.row(place)
-        certificate = self.certificates[at] if self.certificates else None
-        if row.status & Status.NEW_ISSUER and certificate is not None:
-            return row.authorities, outline(certificate).issuer
-        return done.unknown(place) or None
-
     def _ask(self, done: _Pass, asked: Sequence[tuple[int, int]]) -> None:
         """Let the reference decide, and learn from what it believes."""
-        doubtful = [one for one in asked if not done.row(one[0]).status & Status.BELIEVED]
+        doubtful = [one for one in asked if not done.row(one[0]).status & _BELIEVED]
         answers = self._snapshot.ask([self.documents[at] for _, at in doubtful])
-        for (place, at), ticket in zip(doubtful, answers, strict=True):
-            self.tickets[at] = ticket
-            if isinstance(ticket, ValidTicket):
-                is_new = done.row(place).status & Status.NEW_AUTHORITIES
-                authorities = done.unknown(place) if is_new else b""
-                self._snapshot.learn_ticket(self.documents[at], ticket, authorities)
+        self.tickets.update(zip([at for _, at in doubtful], answers, strict=True))
         for place, at in asked:
-            row = done.row(place)
-            if row.status & Status.BELIEVED:
+            if done.row(place).status & _BELIEVED:
                 self.tickets[at] = done.ticket(place)
             ticket, der = self.tickets[at], self.certificates[at] if self.certificates else None
-            if isinstance(ticket, TicketInvalid) or ticket.is_composite or der is None:
+            if isinstance(ticket, TicketInvalid):
                 continue
-            identity = self._snapshot.identify(ticket, der)
-            self.identities[at] = identity
-            if row.status & Status.NEW_ISSUER and isinstance(identity, ValidIdentity):
-                self._snapshot.learn_issuer(row.authorities, identity.path)
+            identity = None
+            if der is not None and not ticket.is_composite:
+                identity = self._snapshot.identify(ticket, der)
+                self.identities[at] = identity
+            if done.unknown(place) is not None:
+                genuine = identity if isinstance(identity, ValidIdentity) else None
+                self._snapshot.learn(self.documents[at], der, ticket, genuine)
 
     def refuse_what_lies_outside(self, done: _Pass) -> None:
         """Take back what the batch settled where a scope of an authority forbids it."""

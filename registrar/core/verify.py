@@ -108,6 +108,9 @@ class SignerVerdict:
     ends: datetime = NEVER
 
 
+_NOBODY: Mapping[tuple[Certificate, ...], SignerVerdict] = {}
+
+
 class TicketVerifier:
     """Verifies Tickets against one state of the Ticket authorities."""
 
@@ -140,15 +143,23 @@ class TicketVerifier:
         return result
 
     def verify_all(
-        self, documents: Sequence[str | bytes], *, route: Route, now: datetime
+        self,
+        documents: Sequence[str | bytes],
+        *,
+        route: Route,
+        now: datetime,
+        judged: Mapping[tuple[Certificate, ...], SignerVerdict] = _NOBODY,
     ) -> list[ValidTicket | TicketInvalid]:
         """Verify many Tickets with one call for all their signatures; never raises for one.
+
+        Args:
+            judged: what ``judge_signer`` said before of the same route and time.
 
         Returns:
             In the order of ``documents`` each Ticket or why it is refused.
         """
         opened = [self._open(document) for document in documents]
-        verdicts: dict[tuple[Certificate, ...], SignerVerdict] = {}
+        verdicts = dict(judged)
         outcomes: list[list[SignatureOutcome]] = []
         places: list[tuple[int, int]] = []
         checks: list[SignatureCheck] = []
