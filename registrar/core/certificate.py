@@ -222,11 +222,6 @@ class Certificate:
         """Tells whether the public key says it is an RSA key; it is not decoded."""
         return _RSA_ENCRYPTION in self.public_key_der[:32]
 
-    @cached_property
-    def signature(self) -> bytes:
-        """The issuer's signature over ``tbs_bytes``."""
-        return self._parsed.signature
-
     @property
     def parsed(self) -> x509.Certificate:
         """The certificate as ``cryptography`` has it, for its signature algorithm."""

@@ -24,7 +24,6 @@ from cryptography.hazmat.primitives.asymmetric.types import (
 )
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from cryptography.hazmat.primitives.serialization import load_der_public_key
-from cryptography.x509.oid import SignatureAlgorithmOID
 
 from registrar.core.certificate import Certificate
 from registrar.errors import CertificateRejected
@@ -156,7 +155,7 @@ def _holds(public_key: bytes, name: str, message: bytes, signature: bytes) -> bo
     try:
         algorithm = Algorithm(name)
         key = _decode_key(public_key)
-        if not fits(algorithm, key):
+        if not is_sound_key(key) or not fits(algorithm, key):
             return False
         digest = _HASHES[name[2:]]
         if isinstance(key, rsa.RSAPublicKey):
@@ -164,7 +163,7 @@ def _holds(public_key: bytes, name: str, message: bytes, signature: bytes) -> bo
             if name.startswith("PS"):
                 scheme = padding.PSS(padding.MGF1(digest), digest.digest_size)
             key.verify(signature, message, scheme, digest)
-        elif isinstance(key, ec.EllipticCurvePublicKey):
+        else:
             key.verify(_to_der(signature, _CURVES[algorithm][1]), message, ec.ECDSA(digest))
     except (InvalidSignature, ValueError, TypeError, UnsupportedAlgorithm):
         return False
@@ -205,14 +204,8 @@ def is_signed_by(
     try:
         parameters = parsed.signature_algorithm_parameters
         digest = parsed.signature_hash_algorithm
-    except (ValueError, UnsupportedAlgorithm, TypeError):
-        return False
-    is_pss = parsed.signature_algorithm_oid == SignatureAlgorithmOID.RSASSA_PSS
-    if is_pss != isinstance(parameters, padding.PSS):
-        return False
-    try:
         key = issuer.public_key
-    except CertificateRejected:
+    except (ValueError, UnsupportedAlgorithm, TypeError, CertificateRejected):
         return False
     return signed_with(key, parsed.signature, message, digest, parameters)
 

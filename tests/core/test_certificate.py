@@ -23,6 +23,7 @@ from registrar.core.certificate import (
 from registrar.errors import CertificateRejected
 from registrar.status import StatusCode
 from tests.core.building import DEVICE_URI, FOREVER, make, root, rsa_key, usage
+from tests.fuzz.der_mutator import parse
 
 
 def test_fields_are_those_of_the_certificate() -> None:
@@ -248,3 +249,12 @@ def test_a_name_against_the_rules_is_read_without_a_warning() -> None:
     der = make("name").der.replace(bytes.fromhex("550403"), bytes.fromhex("550406"))
 
     assert Certificate.from_der(der).subject == "C=name"
+
+
+@pytest.mark.bad_input("B43", "a certificate of the first version", "device_certificate_invalid")
+def test_a_certificate_of_the_first_version_is_refused() -> None:
+    whole = parse(make("leaf").der)
+    whole.parts[0].parts = whole.parts[0].parts[1:-1]
+
+    with pytest.raises(CertificateRejected, match="v3"):
+        Certificate.from_der(whole.encode())

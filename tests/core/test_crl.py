@@ -14,6 +14,7 @@ from registrar.core.crl import MAX_CRL_BYTES, Crl, is_crl_of
 from registrar.errors import CertificateRejected
 from registrar.status import StatusCode
 from tests.core.building import NOW, ec_key, root, rsa_key, usage
+from tests.fuzz.der_mutator import parse
 
 
 def test_a_crl_says_who_is_revoked() -> None:
@@ -141,3 +142,25 @@ def test_a_changed_byte_raises_only_certificate_rejected(at: int, value: int) ->
 def test_arbitrary_bytes_raise_only_certificate_rejected(data: bytes) -> None:
     with suppress(CertificateRejected):
         Crl.from_der(data)
+
+
+def test_a_list_of_the_first_version_is_read() -> None:
+    """It has no version, no extensions and, of a CA that revoked nobody, no entries."""
+    whole = parse(root("top").crl().der)
+    version, algorithm, issuer, this, following, _ = whole.parts[0].parts
+    assert version.content == b"\x01"
+    whole.parts[0].parts = [algorithm, issuer, this, following]
+
+    crl = Crl.from_der(whole.encode())
+
+    assert (crl.size, crl.number, crl.serial_numbers) == (0, None, frozenset())
+    assert crl.is_fresh(NOW)
+
+
+def test_date_and_reason_of_entries_are_the_librarys() -> None:
+    top = root("top")
+    leaf = top.issue("leaf").certificate
+
+    (entry,) = top.crl(leaf).parsed
+
+    assert entry.serial_number == leaf.serial_number

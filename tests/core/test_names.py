@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from registrar.core.names import canonical
+from tests.fuzz.der_mutator import parse
 
 
 def name(
@@ -61,3 +62,11 @@ def test_the_order_of_relative_names_counts() -> None:
 def test_what_cannot_be_read_equals_itself_alone(data: bytes) -> None:
     assert canonical(data) == canonical(bytes(data))
     assert canonical(data) != canonical(data + b"\0")
+
+
+def test_an_attribute_with_two_values_equals_itself_alone() -> None:
+    whole = parse(name("Good CA"))
+    attribute = whole.parts[0].parts[0]
+    attribute.parts.append(attribute.parts[1])
+
+    assert canonical(whole.encode()) == (((b"", whole.encode()),),)

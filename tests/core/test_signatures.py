@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from registrar import native
+from registrar.core.certificate import Certificate
 from registrar.core.signatures import (
     Algorithm,
     SignatureCheck,
@@ -266,3 +267,22 @@ def test_is_issued_by_asks_the_key_and_not_the_name() -> None:
     assert not is_issued_by(
         root(key=rsa_key(1024)).certificate, root(key=rsa_key(1024)).certificate
     )
+
+
+ECDSA_WITH_SHA256 = bytes.fromhex("06082a8648ce3d040302")
+P256 = bytes.fromhex("06082a8648ce3d030107")
+
+
+def test_a_signature_of_an_unknown_algorithm_does_not_hold() -> None:
+    top = root("top")
+    unknown = ECDSA_WITH_SHA256[:-1] + b"\x09"
+    leaf = Certificate.from_der(top.issue("leaf").der.replace(ECDSA_WITH_SHA256, unknown))
+
+    assert not is_issued_by(leaf, top.certificate)
+
+
+def test_an_issuer_on_an_unknown_curve_signs_nothing() -> None:
+    top = root("top")
+    strange = Certificate.from_der(top.der.replace(P256, P256[:-1] + b"\x09"))
+
+    assert not is_issued_by(top.issue("leaf").certificate, strange)

@@ -25,6 +25,7 @@ from registrar.core.ticket import (
     is_uri,
 )
 from registrar.core.ticket_json import (
+    MAX_LIST_BYTES,
     TicketList,
     claimed_uri,
     decode_ticket,
@@ -322,3 +323,10 @@ def test_arbitrary_payloads_raise_only_ticket_invalid(payload: bytes, kind: Tick
     with suppress(TicketInvalid):
         decode_ticket_list(payload)
     claimed_uri(payload)
+
+
+def test_the_size_of_a_list_is_limited() -> None:
+    with pytest.raises(TicketInvalid) as caught:
+        decode_ticket_list(bytes(MAX_LIST_BYTES + 1))
+
+    assert caught.value.reason is Reason.TICKET_TOO_LARGE

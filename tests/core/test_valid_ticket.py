@@ -39,6 +39,7 @@ def test_a_composite_ticket_comes_back() -> None:
         {"outcomes": [7]},
         {"outcomes": None},
         {"composite_uris": None},
+        {"outcomes": [{"reason": None, "suppressed": "all"}]},
     ],
 )
 def test_damaged_evidence_is_noticed(changes: dict[str, object]) -> None:

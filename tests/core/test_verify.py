@@ -535,3 +535,24 @@ def test_no_changed_character_changes_what_is_believed(at: int, value: str) -> N
         return
     assert ticket.ticket == verify(_TEXT).ticket
     assert ticket.signer == verify(_TEXT).signer
+
+
+@pytest.mark.clause("R81")
+@pytest.mark.parametrize("route", Route)
+def test_a_ticket_is_verified_again_where_its_basis_changed(route: Route) -> None:
+    trust = authorities(MAKER.root, MAKER.signer)
+    ticket = verify(MAKER.ticket(PAYLOAD), trust, route=route)
+    revoking = TicketAuthorities(
+        trusting(MAKER.root, MAKER.signer, crls=[MAKER.root.crl(MAKER.signer.certificate)])
+    )
+    late = ticket.good_until + timedelta(seconds=1)
+
+    (unchanged,) = TicketVerifier(trust).verify_again([ticket], now=ticket.good_until)
+    (revoked,) = TicketVerifier(revoking).verify_again([ticket], now=NOW)
+    (outlived,) = TicketVerifier(trust).verify_again([ticket], now=late)
+
+    assert unchanged is ticket
+    assert isinstance(revoked, TicketInvalid)
+    assert revoked.reason is Reason.TICKET_SIGNER_REVOKED
+    assert isinstance(outlived, TicketInvalid)
+    assert outlived.reason is Reason.TICKET_SIGNER_REVOCATION_UNKNOWN
