@@ -1,10 +1,12 @@
 # cython: language_level=3
 """The compiled twin of ``registrar.core.revoked``: a million entries of a CRL in one walk."""
 
+from cpython cimport array
 from libc.stdint cimport uint32_t, uint64_t
-from libc.string cimport memcmp
+from libc.stdlib cimport free, malloc
+from libc.string cimport memcmp, memcpy, memset
 
-import numpy as np
+from array import array as make_array
 
 from registrar.errors import DecodingError
 
@@ -160,12 +162,54 @@ cdef void fill(const unsigned char *data, Py_ssize_t at, Py_ssize_t end,
         at = entry.end
 
 
+cdef bint is_sorted(const uint64_t *tails, Py_ssize_t count) noexcept nogil:
+    cdef Py_ssize_t at
+    for at in range(1, count):
+        if tails[at - 1] > tails[at]:
+            return False
+    return True
+
+
+cdef bint sort(uint64_t *tails, uint32_t *offsets, Py_ssize_t count) noexcept nogil:
+    """Sort by tail, from its last byte to its first; false without memory for it."""
+    cdef uint64_t *tails_by_byte = <uint64_t *>malloc(count * sizeof(uint64_t))
+    cdef uint32_t *offsets_by_byte = <uint32_t *>malloc(count * sizeof(uint32_t))
+    cdef bint has_memory = tails_by_byte != NULL and offsets_by_byte != NULL
+    cdef Py_ssize_t place[256]
+    cdef Py_ssize_t at, size, before
+    cdef int byte, shift = 0
+
+    while has_memory and shift < 64:
+        memset(place, 0, sizeof(place))
+        for at in range(count):
+            place[tails[at] >> shift & 0xFF] += 1
+        if place[tails[0] >> shift & 0xFF] < count:
+            before = 0
+            for byte in range(256):
+                size = place[byte]
+                place[byte] = before
+                before += size
+            for at in range(count):
+                byte = tails[at] >> shift & 0xFF
+                tails_by_byte[place[byte]] = tails[at]
+                offsets_by_byte[place[byte]] = offsets[at]
+                place[byte] += 1
+            memcpy(tails, tails_by_byte, count * sizeof(uint64_t))
+            memcpy(offsets, offsets_by_byte, count * sizeof(uint32_t))
+        shift += 8
+    free(tails_by_byte)
+    free(offsets_by_byte)
+    return has_memory
+
+
 def read_entries(bytes der not None, Py_ssize_t at, Py_ssize_t end):
     cdef:
         const unsigned char *data = der
         Py_ssize_t count, place = 0
-        uint64_t[::1] tails
-        uint32_t[::1] offsets
+        bint has_memory = True
+        array.array tails, offsets
+        uint64_t *tail
+        uint32_t *offset
 
     if at < 0 or end > len(der) or len(der) > 0xFFFFFFFF:
         raise DecodingError(f"a CRL of {len(der)} bytes has no entries from {at} to {end}")
@@ -175,9 +219,13 @@ def read_entries(bytes der not None, Py_ssize_t at, Py_ssize_t end):
         raise DecodingError(f"the CRL entry at offset {place} cannot be read")
     if count == NOT_UNDERSTOOD:
         raise DecodingError(f"the CRL entry at offset {place} has an unknown critical extension")
-    found = np.empty(count, dtype=np.uint64), np.empty(count, dtype=np.uint32)
-    if count:
-        tails, offsets = found
-        with nogil:
-            fill(data, at, end, &tails[0], &offsets[0])
-    return found
+    tails = array.clone(make_array("Q"), count, zero=False)
+    offsets = array.clone(make_array("I"), count, zero=False)
+    tail, offset = <uint64_t *>tails.data.as_ulonglongs, <uint32_t *>offsets.data.as_uints
+    with nogil:
+        fill(data, at, end, tail, offset)
+        if not is_sorted(tail, count):
+            has_memory = sort(tail, offset, count)
+    if not has_memory:
+        raise MemoryError
+    return tails, offsets

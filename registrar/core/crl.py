@@ -8,11 +8,11 @@ Source: RFC 5280 §5; OPC 10000-12 §7.8.2.
 from __future__ import annotations
 
 import hashlib
+from bisect import bisect_left, bisect_right
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property, lru_cache
 
-import numpy as np
 from cryptography import x509
 
 from registrar.core import der as asn1
@@ -77,7 +77,6 @@ class Crl:
         self.aki: bytes | None = None
         """Which of its issuer's keys signed it."""
         self._tails, self._offsets = read_entries(der, *outline.entries)
-        self._sorted = np.sort(self._tails)
         for extension in parsed.extensions:
             if extension.critical or isinstance(extension.value, _NEVER_IGNORED):
                 name = extension.oid.dotted_string
@@ -115,10 +114,9 @@ class Crl:
     @cached_property
     def serial_numbers(self) -> frozenset[int]:
         """The serial numbers of all revoked certificates; slow where there are many."""
-        starts = map(int, self._offsets)
         return frozenset(
             int.from_bytes(self.der[start : start + self.der[start - 1]], signed=True)
-            for start in starts
+            for start in self._offsets
         )
 
     @cached_property
@@ -142,14 +140,12 @@ class Crl:
         Whatever reason stands there, it counts: removeFromCRL has no meaning in a complete list.
         """
         content = serial_number.to_bytes(serial_number.bit_length() // 8 + 1)
-        tail = np.uint64(int.from_bytes(content[-8:]))
-        at = np.searchsorted(self._sorted, tail)
-        if at == len(self._sorted) or self._sorted[at] != tail:
-            return False
+        tail = int.from_bytes(content[-8:])
+        first, end = bisect_left(self._tails, tail), bisect_right(self._tails, tail)
         length = len(content)
         return any(
             self.der[start - 1 : start + length] == bytes((length,)) + content
-            for start in map(int, self._offsets[self._tails == tail])
+            for start in self._offsets[first:end]
         )
 
     def is_fresh(self, now: datetime) -> bool:

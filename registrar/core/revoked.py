@@ -7,10 +7,8 @@ Source: RFC 5280 §5.1.2.6, §5.3.
 
 from __future__ import annotations
 
+from array import array
 from typing import Final
-
-import numpy as np
-from numpy.typing import NDArray
 
 from registrar.core import der as asn1
 from registrar.errors import DecodingError
@@ -27,7 +25,7 @@ _UNDERSTOOD: Final = frozenset({b"\x55\x1d\x15", b"\x55\x1d\x18"})
 
 
 @compiled
-def read_entries(der: bytes, at: int, end: int) -> tuple[NDArray[np.uint64], NDArray[np.uint32]]:
+def read_entries(der: bytes, at: int, end: int) -> tuple[array[int], array[int]]:
     """Read the content of ``revokedCertificates``.
 
     Args:
@@ -36,19 +34,18 @@ def read_entries(der: bytes, at: int, end: int) -> tuple[NDArray[np.uint64], NDA
         end: where the last one ends.
 
     Returns:
-        Of each entry, in order, the last eight bytes of its serial number, big-endian, and the
-        offset of the serial number's DER content.
+        Of each entry the last eight bytes of its serial number, big-endian, in ascending order,
+        and at the same index the offset of the serial number's DER content.
 
     Raises:
         DecodingError: an entry is malformed, or has a critical extension that is not understood.
     """
-    tails: list[int] = []
-    offsets: list[int] = []
+    found: list[tuple[int, int]] = []
     while at < end:
         start, stop, at = _read_entry(der, at, end)
-        tails.append(int.from_bytes(der[max(start, stop - 8) : stop]))
-        offsets.append(start)
-    return np.array(tails, dtype=np.uint64), np.array(offsets, dtype=np.uint32)
+        found.append((int.from_bytes(der[max(start, stop - 8) : stop]), start))
+    found.sort()
+    return array("Q", [tail for tail, _ in found]), array("I", [start for _, start in found])
 
 
 def _read_entry(der: bytes, entry: int, end: int) -> tuple[int, int, int]:

@@ -52,8 +52,8 @@ def with_entries(*entries: bytes) -> bytes:
 
 
 @pytest.mark.parametrize("read", BODIES, ids=["compiled", "pure"])
-def test_entries_are_found_by_their_place(read: Callable[..., tuple[object, object]]) -> None:
-    body = entry(b"\x05") + entry(bytes(range(1, 21)), extension(REASON, critical=True))
+def test_entries_are_found_by_their_tail(read: Callable[..., tuple[object, object]]) -> None:
+    body = entry(bytes(range(1, 21)), extension(REASON, critical=True)) + entry(b"\x05")
 
     tails, offsets = read(body, 0, len(body))
 
