@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from Cython.Build import cythonize
 from setuptools import Extension, find_packages, setup
 
 ROOT = Path(__file__).parent
+CORES = os.cpu_count() or 1
 
 extensions = cythonize(
     [
@@ -21,6 +23,7 @@ extensions = cythonize(
     ],
     language_level=3,
     build_dir="build/cython",
+    nthreads=CORES,
 )
 for extension in extensions:
     # Set after cythonize, which drops it: without a compiler everything works, slower.
@@ -30,4 +33,5 @@ setup(
     packages=[*find_packages(include=["registrar", "registrar.*"]), "registrar._native"],
     package_dir={"registrar._native": "_native"},
     ext_modules=extensions,
+    options={"build_ext": {"parallel": CORES}},
 )
