@@ -103,6 +103,7 @@ sanitize: $(VENV)/.developing
 bench: build
 	$(BIN)/python -m benchmarks.signatures
 	$(BIN)/python -m benchmarks.tickets
+	$(BIN)/python -m benchmarks.imports
 	$(BIN)/python -m benchmarks.matching
 	$(BIN)/python -m benchmarks.campaign --devices 500
 

@@ -12,6 +12,7 @@ import secrets
 from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
 from contextlib import AsyncExitStack, aclosing
 from datetime import timedelta
+from pathlib import Path
 from types import MappingProxyType, TracebackType
 from typing import Final, Self
 
@@ -19,7 +20,7 @@ from registrar.app.causes import now
 from registrar.app.reverification import verify_again
 from registrar.app.settings import OnboardingSettings, Settings
 from registrar.app.site import Site
-from registrar.app.tickets import ticket_policy
+from registrar.app.tickets import Received, import_beside, ticket_policy
 from registrar.core.enrolment import State
 from registrar.core.identity import IdentityPolicy
 from registrar.core.software import SoftwarePolicy
@@ -131,6 +132,21 @@ class Registrar:
         async with aclosing(self._opened().preview(urls)) as outcomes:
             async for outcome in outcomes:
                 yield outcome
+
+    async def import_tickets(self, paths: Sequence[Path]) -> AsyncGenerator[Received, None]:
+        """Import Tickets beside everything else, and yield those that are refused.
+
+        Devices that wait for one of them are visited again.
+
+        Args:
+            paths: files and folders: JWS, TicketList, one JWS a line, ZIP.
+
+        Raises:
+            Unavailable: the site's database cannot serve.
+        """
+        async with aclosing(import_beside(self._site.directory, paths)) as refused:
+            async for one in refused:
+                yield one
 
     def _opened(self) -> Engine:
         if self._engine is None:

@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+import asyncio
+import contextlib
+import os
+import sys
+from collections import deque
+from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final, Self, TypeVar
+
+import orjson
 
 from registrar.app.causes import by_operator, now
 from registrar.app.files import Document, Meter, Unreadable, find_tickets
 from registrar.app.settings import Settings
 from registrar.core.reasons import describe
+from registrar.core.ticket_snapshot import TicketSnapshot
 from registrar.core.verify import Route, TicketPolicy, TicketVerifier, ValidTicket
-from registrar.errors import Reason, TicketInvalid
+from registrar.errors import Reason, TicketInvalid, Unavailable
 from registrar.store import inbox
 from registrar.store import tickets as stored
 from registrar.store import trust as stored_trust
@@ -24,6 +34,18 @@ T = TypeVar("T")
 
 BATCH: Final = 256
 """Tickets verified together and kept in one transaction; some 1.5 MB."""
+
+AHEAD: Final = 2
+"""Batches verified, or waiting to be, while another is stored."""
+
+NICENESS: Final = 10
+"""Of a process that imports beside a campaign: the campaign's turns come first."""
+
+MAX_LINE_BYTES: Final = 1 << 20
+"""Of what another process says about one Ticket."""
+
+MAX_SAID_BYTES: Final = 4_096
+"""Of what another process says on stderr."""
 
 RECEIVED_COLUMNS: Final = ("source", "result", "kind", "uri", "reason", "detail", "next_action")
 KEPT_COLUMNS: Final = (
@@ -56,6 +78,18 @@ class Received:
         """Whether the Ticket is believed."""
         return self.reason is None
 
+    @classmethod
+    def of(cls, row: Mapping[str, str]) -> Self:
+        """Make it again from what ``row`` gave."""
+        reason = Reason(row["reason"]) if row["reason"] else None
+        return cls(
+            source=row["source"],
+            uri=row["uri"],
+            kind=row["kind"],
+            reason=reason,
+            detail=row["detail"],
+        )
+
     def row(self) -> dict[str, str]:
         """Return the values of ``RECEIVED_COLUMNS``."""
         return {
@@ -80,15 +114,54 @@ def import_files(
         paths: files and folders, see ``app.files``.
         meter: counts the bytes that were read.
     """
-    for batch in _verified(store, settings, paths, meter):
-        yield from _keep(store, batch)
+    for batch in _verified(ticket_verifier(store, settings), paths, meter):
+        yield from store.write_sync(partial(_keep, batch=batch))
+
+
+async def import_beside(directory: Path, paths: Sequence[Path]) -> AsyncGenerator[Received, None]:
+    """Import in a process of its own, beside an event loop; yield what is refused.
+
+    A thread of this process would take the interpreter from the loop for milliseconds at a time.
+    A Registrar that is open hears of new Tickets as from any other process.
+
+    Args:
+        directory: the site's.
+        paths: files and folders, see ``app.files``.
+
+    Raises:
+        Unavailable: the process could not do its work; what it said is in the message.
+    """
+    command = [sys.executable, "-m", "registrar", "tickets", "import", "--json"]
+    process = await asyncio.create_subprocess_exec(
+        *command,
+        str(directory),
+        *map(str, paths),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        limit=MAX_LINE_BYTES,
+    )
+    assert process.stdout is not None  # noqa: S101 - a pipe
+    assert process.stderr is not None  # noqa: S101 - a pipe
+    with contextlib.suppress(OSError):  # it has ended already, or may not
+        os.setpriority(os.PRIO_PROCESS, process.pid, NICENESS)
+    said = asyncio.create_task(process.stderr.read(MAX_SAID_BYTES))
+    try:
+        async for line in process.stdout:
+            yield Received.of(orjson.loads(line))
+        if await process.wait() > 1:
+            raise Unavailable((await said).decode("utf-8", "replace").strip())
+    finally:
+        said.cancel()
+        if process.returncode is None:
+            process.terminate()
+            await process.wait()
 
 
 def verify_files(
     store: Store, settings: Settings, paths: Iterable[Path], *, meter: Meter | None = None
 ) -> Iterator[Received]:
     """Verify every Ticket in the files and yield what would become of each."""
-    for batch in _verified(store, settings, paths, meter):
+    for batch in _verified(ticket_verifier(store, settings), paths, meter):
         yield from (received for _, received, _ in batch)
 
 
@@ -124,7 +197,7 @@ def looked_up(
         for known in stored.tickets_for(store.reader, [what]):
             yield known.uri, known
         return
-    for batch in _verified(store, settings, [path], None):
+    for batch in _verified(ticket_verifier(store, settings), [path], None):
         for _, received, ticket in batch:
             yield received.source, ticket or received
 
@@ -142,20 +215,38 @@ def refused(document: Document, error: TicketInvalid) -> Received:
 
 
 def _verified(
-    store: Store, settings: Settings, paths: Iterable[Path], meter: Meter | None
+    verifier: TicketVerifier, paths: Iterable[Path], meter: Meter | None
 ) -> Iterator[list[_Verified]]:
-    verifier = ticket_verifier(store, settings)
-    for found in _batches(find_tickets(paths, meter), BATCH):
-        documents = [one for one in found if isinstance(one, Document)]
-        results = iter(
-            verifier.verify_all([one.text for one in documents], route=Route.OUT_OF_BAND, now=now())
-        )
-        yield [
-            (one, unreadable(one), None)
-            if isinstance(one, Unreadable)
-            else _judged(one, next(results))
-            for one in found
-        ]
+    """Yield what became of each Ticket, a batch at a time, while the next ones are verified.
+
+    Most of verifying holds no lock of the interpreter, so that reading and storing go on beside.
+    """
+    snapshot = TicketSnapshot(verifier, route=Route.OUT_OF_BAND, now=now())
+    ahead: deque[tuple[list[Document | Unreadable], Future[list[ValidTicket | TicketInvalid]]]]
+    ahead = deque()
+    worker = ThreadPoolExecutor(1, thread_name_prefix="tickets")
+    try:
+        for found in _batches(find_tickets(paths, meter), BATCH):
+            texts = [one.text for one in found if isinstance(one, Document)]
+            ahead.append((found, worker.submit(snapshot.verify_all, texts)))
+            if len(ahead) > AHEAD:
+                yield _settled(*ahead.popleft())
+        while ahead:
+            yield _settled(*ahead.popleft())
+    finally:
+        worker.shutdown(cancel_futures=True)
+
+
+def _settled(
+    found: list[Document | Unreadable], results: Future[list[ValidTicket | TicketInvalid]]
+) -> list[_Verified]:
+    verdicts = iter(results.result())
+    return [
+        (one, unreadable(one), None)
+        if isinstance(one, Unreadable)
+        else _judged(one, next(verdicts))
+        for one in found
+    ]
 
 
 def _judged(document: Document, result: ValidTicket | TicketInvalid) -> _Verified:
@@ -165,26 +256,22 @@ def _judged(document: Document, result: ValidTicket | TicketInvalid) -> _Verifie
     return document, received, result
 
 
-def _keep(store: Store, batch: Sequence[_Verified]) -> list[Received]:
+def _keep(tx: Transaction, batch: Sequence[_Verified]) -> list[Received]:
     """Store a batch, and return what became of each."""
     cause = by_operator()
     believed = [(ticket, f"from {received.source}") for _, received, ticket in batch if ticket]
+    results = stored.put_all(tx, believed, cause=cause)
+    remaining = iter(results)
     kept: list[Received] = []
-
-    def change(tx: Transaction) -> None:
-        results = stored.put_all(tx, believed, cause=cause)
-        remaining = iter(results)
-        for found, received, ticket in batch:
-            result = next(remaining) if ticket else False
-            if isinstance(found, Document) and isinstance(result, TicketInvalid):
-                received = refused(found, result)
-            if isinstance(found, Document) and received.reason is not None:
-                _remember(tx, found, received, cause)
-            kept.append(received)
-        if True in results:
-            inbox.append(tx, inbox.News.TICKETS, "", now=cause.now)
-
-    store.write_sync(change)
+    for found, received, ticket in batch:
+        result = next(remaining) if ticket else False
+        if isinstance(found, Document) and isinstance(result, TicketInvalid):
+            received = refused(found, result)
+        if isinstance(found, Document) and received.reason is not None:
+            _remember(tx, found, received, cause)
+        kept.append(received)
+    if True in results:
+        inbox.append(tx, inbox.News.TICKETS, "", now=cause.now)
     return kept
 
 

@@ -7,9 +7,11 @@ from pathlib import Path
 import pytest
 
 from registrar.app import tickets, trust
+from registrar.app.registrar import Registrar
 from registrar.app.settings import RevocationSettings, Settings
+from registrar.app.site import Site
 from registrar.core.trust import TrustListName
-from registrar.errors import Reason
+from registrar.errors import Reason, Unavailable
 from registrar.simulate.tickets import forge, ticket_list
 from registrar.store import audit, inbox
 from registrar.store import tickets as stored
@@ -149,3 +151,46 @@ def test_more_tickets_than_a_batch_are_all_imported(
 
     assert [one.uri for one in received] == [uri_of(number) for number in range(5)]
     assert stored.count(store.reader) == 5
+
+
+@pytest.mark.slow
+async def test_an_import_beside_yields_what_is_refused_and_keeps_the_rest(tmp_path: Path) -> None:
+    site = Site.create(tmp_path / "site")
+    maker = make_maker()
+    with site.store() as store:
+        files = maker.write_authorities(tmp_path / "authorities")
+        list(trust.add(store, TrustListName.TICKET_AUTHORITIES, files))
+    folder = write(
+        tmp_path / "tickets",
+        {"good": maker.ticket(1), "forged": forge(maker.ticket(2), SerialNumber="x")},
+    )
+
+    async with Registrar(site) as registrar:
+        refused = [one async for one in registrar.import_tickets([folder])]
+
+    assert [(one.uri, one.reason) for one in refused] == [
+        (uri_of(2), Reason.TICKET_SIGNATURE_INVALID)
+    ]
+    assert refused[0].source == str(folder / "forged")
+    with site.store() as store:
+        assert [row["uri"] for row in tickets.kept_rows(store)] == [uri_of(1)]
+
+
+@pytest.mark.slow
+async def test_an_import_beside_that_cannot_work_says_what_it_said(tmp_path: Path) -> None:
+    with pytest.raises(Unavailable, match=r"\[configuration_invalid\]; next: "):
+        _ = [one async for one in tickets.import_beside(tmp_path, [tmp_path])]
+
+
+@pytest.mark.slow
+async def test_an_import_beside_ends_with_its_caller(tmp_path: Path) -> None:
+    site = Site.create(tmp_path / "site")
+    folder = write(tmp_path / "tickets", {str(number): "{" for number in range(2_000)})
+    received = tickets.import_beside(site.directory, [folder])
+
+    first = await anext(received)
+    await received.aclose()
+
+    assert first.reason is Reason.TICKET_MALFORMED
+    with site.store() as store:
+        assert 0 < len(list(tickets.refused_rows(store))) < 2_000
