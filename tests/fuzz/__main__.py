@@ -40,6 +40,7 @@ def main() -> int:
     for (kind, what), number in sorted(summary.outcomes.items()):
         print(f"{kind:12} {what:40} {number:8}")
     print(f"signatures the compiled body said yes to: {summary.compiled_yes}")
+    print(f"mutants the compiled batch said yes to: {dict(summary.settled)}")
     print(f"most calls for one mutant: {summary.most_calls}")
     print(f"slowest mutant: {summary.slowest_s * 1000:.1f} ms of CPU time")
     print(f"grown after the warm-up: {summary.grown_bytes / 2**20:.1f} MiB")

@@ -1,7 +1,7 @@
 """What is mutated: Tickets, certificates and CRLs that are good, and some that are not quite.
 
     root ─┬─▶ a signer per algorithm, one expired, one revoked          stranger ─▶ his signer
-          └─▶ issuing ─▶ Device
+          └─▶ issuing ─▶ Device, and one that is revoked
 
 Mutants of ``Corpus.makers`` may be signed again, so that a change passes the signature and meets
 what comes behind it.
@@ -49,6 +49,9 @@ class Corpus:
     issuing: Issued
     """The CA of the Devices."""
 
+    device: Issued
+    """The one that the first Ticket describes."""
+
 
 def make_corpus() -> Corpus:
     """Make one; keys and signatures are new each time, shapes are the same."""
@@ -66,8 +69,9 @@ def make_corpus() -> Corpus:
     revoked = top.issue("revoked")
     stranger = root("stranger").issue("his signer")
     device = issuing.issue("device", uris=[DEVICE_URI])
-    crls = [top.crl(revoked.certificate), issuing.crl(device.certificate, number=7)]
-    everybody = (*makers.values(), expired, revoked, stranger, top, issuing, device)
+    returned = issuing.issue("returned device", uris=[DEVICE_URI])
+    crls = [top.crl(revoked.certificate), issuing.crl(returned.certificate, number=7)]
+    everybody = (*makers.values(), expired, revoked, stranger, top, issuing, device, returned)
     return Corpus(
         root=top,
         makers=makers,
@@ -76,6 +80,7 @@ def make_corpus() -> Corpus:
         crls=tuple(crl.der for crl in crls),
         trust=TicketAuthorities(trusting(top, crls=crls)),
         issuing=issuing,
+        device=device,
     )
 
 

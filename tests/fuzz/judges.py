@@ -16,9 +16,14 @@ from types import FrameType
 from registrar.core import der as asn1
 from registrar.core.certificate import Certificate
 from registrar.core.crl import Crl, is_crl_of
+from registrar.core.identity import validate_identity
 from registrar.core.jws import decode_jws
+from registrar.core.match import Candidate
 from registrar.core.path import validate_path
 from registrar.core.signatures import verify_signatures
+from registrar.core.ticket_batch import ROW, Status
+from registrar.core.ticket_snapshot import TicketSnapshot
+from registrar.core.trust import DeviceIdentityAuthorities
 from registrar.core.validation import DEVICE_IDENTITY
 from registrar.core.verify import Route, TicketVerifier
 from registrar.errors import CertificateRejected, Reason, TicketInvalid
@@ -44,6 +49,9 @@ class Verdict:
     compiled_yes: int
     """Signatures the compiled body said yes to."""
 
+    is_settled: bool
+    """Whether the compiled batch said yes, without the reference."""
+
     calls: int
 
 
@@ -55,6 +63,15 @@ class Judge:
         self._most_calls = most_calls
         self._verifier = TicketVerifier(corpus.trust)
         self._payloads = {decode_jws(ticket).payload for ticket in corpus.tickets}
+        self._identities = DeviceIdentityAuthorities(corpus.trust)
+        self._snapshot = TicketSnapshot(
+            self._verifier, route=Route.OUT_OF_BAND, now=NOW, authorities=self._identities
+        )
+        # From now on the batch knows every signer, and the CA of the Devices.
+        good = corpus.tickets[0]
+        self._ticket = self._verifier.verify(good, route=Route.OUT_OF_BAND, now=NOW)
+        self._snapshot.judge([good], [corpus.device.der])
+        self._snapshot.judge(corpus.tickets)
         self._signed = set(map(_signed_part, (*corpus.certificates, *corpus.crls)))
         self._judges: dict[Kind, Callable[[bytes], bytes]] = {
             Kind.TICKET: self._payload_of_ticket,
@@ -82,8 +99,39 @@ class Judge:
         known = self._payloads if mutant.kind is Kind.TICKET else self._signed
         if reason is None and not mutant.signed_again and said not in known:
             raise Violation("believed, though nobody trusted signed it")
-        yes = compiled_yes(mutant.data) if mutant.kind is Kind.TICKET else 0
-        return Verdict(reason=reason, compiled_yes=yes, calls=calls.number)
+        return Verdict(
+            reason=reason,
+            compiled_yes=compiled_yes(mutant.data) if mutant.kind is Kind.TICKET else 0,
+            is_settled=self._is_settled(mutant, is_believed=reason is None),
+            calls=calls.number,
+        )
+
+    def _is_settled(self, mutant: Mutant, *, is_believed: bool) -> bool:
+        """Tell whether the compiled batch says yes, which the reference then has to say, too."""
+        if mutant.kind is Kind.TICKET:
+            settled = Status.BELIEVED in self._batch_status(mutant.data)
+            if settled and not is_believed:
+                raise Violation("the batch believes a Ticket and the reference does not")
+            return settled
+        if mutant.kind is Kind.CRL:
+            return False
+        status = self._batch_status(self._corpus.tickets[0], mutant.data)
+        if Status.GENUINE not in status:
+            return False
+        try:
+            validate_identity(
+                Candidate(certificate=Certificate.from_der(mutant.data), ticket=self._ticket),
+                authorities=self._identities,
+                now=NOW,
+                application_uri=self._ticket.uri,
+            )
+        except CertificateRejected as error:
+            raise Violation("the batch says genuine and the reference does not") from error
+        return True
+
+    def _batch_status(self, document: bytes, *certificates: bytes) -> Status:
+        row, *_ = ROW.unpack(self._snapshot.run([document], certificates).rows())
+        return Status(row)
 
     def _payload_of_ticket(self, data: bytes) -> bytes:
         self._verifier.verify(data, route=Route.OUT_OF_BAND, now=NOW)

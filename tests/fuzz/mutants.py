@@ -165,6 +165,8 @@ class Mutator:
     def _der(self, kind: Kind) -> Mutant:
         family = self._corpus.certificates if kind is Kind.CERTIFICATE else self._corpus.crls
         origin = self._random.choice(family)
+        if kind is Kind.CERTIFICATE and self._random.random() < 0.4:
+            origin = self._corpus.device.der
         if self._random.random() < 0.25:
             data = self._change_bytes(origin, family)
             return Mutant(kind=kind, change="bytes", data=data, signed_again=False)
@@ -178,13 +180,13 @@ class Mutator:
         return der_mutator.mutate(data, self._random, family)
 
     def _sign_der(self, data: bytes) -> bytes:
-        """Let the root sign what the first element has become, if there still is one."""
+        """Let a CA sign what the first element has become, if there still is one."""
         try:
             outer = der_mutator.parse(data)
             signed, algorithm, _ = outer.parts
         except ValueError:
             return data
-        key = self._corpus.root.key
+        key = self._random.choice((self._corpus.root, self._corpus.issuing)).key
         assert isinstance(key, ec.EllipticCurvePrivateKey)
         signature = key.sign(signed.encode(), ec.ECDSA(hashes.SHA256()))
         bits = der_mutator.Element(0x03, b"\0" + signature)

@@ -30,6 +30,9 @@ class Summary:
     """How many mutants by kind and reason; ``believed`` stands for no reason."""
 
     compiled_yes: int = 0
+    settled: Counter[str] = field(default_factory=Counter)
+    """How many mutants of a kind the compiled batch said yes to, without the reference."""
+
     most_calls: int = 0
     slowest_s: float = 0.0
     grown_bytes: int = 0
@@ -78,6 +81,7 @@ def _take(judge: Judge, mutant: Mutant, summary: Summary) -> None:
         taken = min(taken, process_time() - begin)
     summary.outcomes[mutant.kind, str(verdict.reason or "believed")] += 1
     summary.compiled_yes += verdict.compiled_yes
+    summary.settled[mutant.kind] += verdict.is_settled
     summary.most_calls = max(summary.most_calls, verdict.calls)
     summary.slowest_s = max(summary.slowest_s, taken)
 

@@ -6,6 +6,7 @@ from collections import Counter
 
 import pytest
 
+from registrar.native import is_compiled
 from tests.core.building import device_payload, document, entry
 from tests.fuzz.corpus import make_corpus
 from tests.fuzz.judges import Judge, Violation
@@ -29,6 +30,8 @@ def test_no_mutant_is_believed_crashes_or_costs_much(seed: int) -> None:
     kinds = {kind for kind, what in summary.outcomes if what == "believed"}
     assert kinds == set(Kind), "nothing to compare"
     assert summary.compiled_yes > 0
+    if is_compiled():
+        assert min(summary.settled[Kind.TICKET], summary.settled[Kind.CERTIFICATE]) > 0
 
 
 def test_mutants_depend_on_the_seed_alone() -> None:
