@@ -57,6 +57,26 @@ async def test_what_waits_together_is_committed_together(store: Store) -> None:
     assert store.data_version() - before <= 2
 
 
+async def test_a_crowd_waits_for_more(path: Path) -> None:
+    with Store.open(path, limits=StoreLimits(gather_s=0, crowd_s=0.2)) as store:
+        first = [asyncio.create_task(store.write(note)) for _ in range(2)]
+        _, pending = await asyncio.wait(first, timeout=0.02)
+        late = asyncio.create_task(store.write(note))
+
+        done, _ = await asyncio.wait([*first, late], return_when=asyncio.FIRST_COMPLETED)
+
+        assert len(pending) == 2
+        assert len(done) == 3
+
+
+async def test_a_lone_change_waits_for_no_crowd(path: Path) -> None:
+    with Store.open(path, limits=StoreLimits(gather_s=0, crowd_s=1)) as store:
+        async with asyncio.timeout(0.5):
+            await store.write(note)
+
+        assert len(texts(store)) == 1
+
+
 async def test_one_failing_function_does_not_hurt_the_others(store: Store) -> None:
     def fail(tx: Transaction) -> None:
         note(tx, "half")
