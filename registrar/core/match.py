@@ -112,11 +112,7 @@ def gather(
         asked |= wanted
         news = [ticket for ticket in find(wanted) if ticket.payload_digest not in found]
         found.update((ticket.payload_digest, ticket) for ticket in news)
-        wanted = {
-            uri
-            for ticket in news
-            for uri in (*ticket.composite_uris, *((ticket.uri,) if ticket.is_composite else ()))
-        } - asked
+        wanted = {uri for ticket in news for uri in (*ticket.composite_uris, ticket.uri)} - asked
         if not wanted:
             break
     return tuple(found.values())

@@ -178,11 +178,7 @@ class PythonIndex:
             asked |= wanted
             news = [one for uri in wanted for one in self._mentioned.get(uri, ())]
             found.update((one.row, one) for one in news)
-            wanted = {
-                uri
-                for one in news
-                for uri in (*one.composite_uris, *((one.uri,) if one.is_composite else ()))
-            } - asked
+            wanted = {uri for one in news for uri in (*one.composite_uris, one.uri)} - asked
         return [found[row] for row in sorted(found)]
 
 

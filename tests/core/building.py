@@ -64,8 +64,8 @@ def usage(*names: str) -> x509.KeyUsage:
     return x509.KeyUsage(**{name: name in names for name in every})
 
 
-def name(text: str) -> x509.Name:
-    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text)])
+def name(text: str, kind: x509.ObjectIdentifier = NameOID.COMMON_NAME) -> x509.Name:
+    return x509.Name([x509.NameAttribute(kind, text)])
 
 
 @dataclass(kw_only=True)
@@ -119,7 +119,7 @@ def digest_of(key: PrivateKey) -> hashes.SHA256 | None:
 
 
 def make(
-    text: str,
+    subject: str | x509.Name,
     *,
     issuer: Issued | None = None,
     key: PrivateKey | None = None,
@@ -144,12 +144,13 @@ def make(
     """Issue a certificate; without ``issuer`` a self-signed one."""
     own = key or ec_key()
     signing = signing_key or (issuer.key if issuer else own)
-    issuer_name = issuer.certificate.parsed.subject if issuer else name(text)
+    subject_name = name(subject) if isinstance(subject, str) else subject
+    issuer_name = issuer.certificate.parsed.subject if issuer else subject_name
     constraints = x509.BasicConstraints(ca=is_ca, path_length=path_length)
     default = usage("key_cert_sign", "crl_sign") if is_ca else usage("digital_signature")
     builder = (
         x509.CertificateBuilder()
-        .subject_name(name(text))
+        .subject_name(subject_name)
         .issuer_name(issuer_name)
         .public_key(own.public_key())
         .serial_number(next(_serials))

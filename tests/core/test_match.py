@@ -184,6 +184,40 @@ def test_a_composite_that_contains_itself_is_its_own_outermost() -> None:
     assert found.candidates[0].composite_uri == COMPOSITE_URI
 
 
+def test_a_composite_that_contains_itself_is_still_the_outermost_of_others() -> None:
+    inner = composite(devices=[DEVICE_URI])
+    outer = composite(OUTER_URI, composites=[COMPOSITE_URI, OUTER_URI])
+
+    found = match([idevid(DEVICE_URI, COMPOSITE_URI).certificate], [DEVICE, inner, outer])
+
+    assert found.candidates == ()
+    assert len(found.partial) == 1
+
+
+def test_a_composite_met_on_two_levels_hides_none_beside_it() -> None:
+    first, second = composite(devices=[DEVICE_URI]), "urn:builder.com:cell-2"
+    tickets = [
+        DEVICE,
+        first,
+        composite(second, devices=[DEVICE_URI], composites=[COMPOSITE_URI]),
+        composite(OUTER_URI, composites=[COMPOSITE_URI]),
+    ]
+
+    found = match([idevid(DEVICE_URI).certificate], tickets)
+
+    assert set(found.conflicts) == {second, OUTER_URI}
+
+
+def test_what_claims_one_device_claims_no_other() -> None:
+    other = MAKER.believed(device_payload("urn:d2"), opc_uri=COMPOSITE_URI)
+    certificate = idevid("urn:d2", DEVICE_URI).certificate
+
+    found = match([certificate], [DEVICE, other])
+
+    assert [one.ticket for one in found.candidates] == [DEVICE]
+    assert found.partial == (certificate,)
+
+
 @pytest.mark.parametrize("levels", [MAX_NESTING - 1, MAX_NESTING, MAX_NESTING + 1])
 def test_nesting_is_limited_and_beyond_it_nobody_is_eligible(levels: int) -> None:
     """Beyond the limit there is no outermost one; a plain certificate stays a partial match."""
@@ -217,6 +251,16 @@ def test_a_ticket_out_of_band_is_preferred() -> None:
     for tickets in ([brought, DEVICE], [DEVICE, brought]):
         assert match([certificate], tickets).candidates[0].ticket.route is Route.OUT_OF_BAND
     assert match([certificate], [brought]).candidates[0].ticket is brought
+
+
+@pytest.mark.clause("R42")
+def test_a_device_whose_ticket_came_out_of_band_is_preferred() -> None:
+    brought = MAKER.believed(device_payload("urn:d2"), route=Route.WITH_DEVICE)
+    young = make("young", uris=["urn:d2"]).certificate
+
+    found = match([young, idevid(DEVICE_URI).certificate], [brought, DEVICE])
+
+    assert [one.ticket for one in found.candidates] == [DEVICE, brought]
 
 
 @pytest.mark.clause("R46")
@@ -270,6 +314,22 @@ def test_gathering_follows_composites_upwards_and_asks_for_nothing_twice() -> No
 
     assert set(tickets) == {DEVICE, inner, outer}
     assert len(asked) == len(set(asked))
+
+
+def test_gathering_does_not_ask_in_circles() -> None:
+    uris = [COMPOSITE_URI, OUTER_URI, "urn:builder.com:hall-1"]
+    inner = composite(uris[0], devices=[DEVICE_URI], composites=[uris[2]])
+    circle = [inner, *(composite(uris[at], composites=[uris[at - 1]]) for at in (1, 2))]
+    asked: list[str] = []
+
+    def find(uris: Collection[str]) -> list[ValidTicket]:
+        asked.extend(uris)
+        return [one for one in (DEVICE, *circle) if not set(one.mentions).isdisjoint(uris)]
+
+    tickets = gather([idevid(DEVICE_URI).certificate], find)
+
+    assert set(tickets) == {DEVICE, *circle}
+    assert sorted(asked) == sorted([DEVICE_URI, *uris])
 
 
 def test_gathering_is_limited() -> None:

@@ -10,7 +10,7 @@ from cryptography import x509
 from cryptography.x509.oid import NameOID
 
 from registrar.core.name_constraints import breach
-from tests.core.building import make, root
+from tests.core.building import make, name, root
 
 URI = x509.UniformResourceIdentifier
 IP = x509.IPAddress
@@ -35,9 +35,13 @@ def judged(
         (URI("urn:example.com:device"), URI("example.com"), False),
         (URI("http://[bad"), URI("example.com"), False),
         (x509.DNSName("a.example.com"), x509.DNSName("example.com"), True),
+        (x509.DNSName("a.example.com"), x509.DNSName(".example.com"), True),
         (x509.DNSName("badexample.com"), x509.DNSName("example.com"), False),
         (x509.RFC822Name("a@example.com"), x509.RFC822Name("a@Example.com"), True),
         (x509.RFC822Name("b@example.com"), x509.RFC822Name("a@example.com"), False),
+        (x509.RFC822Name('"a@b"@example.com'), x509.RFC822Name("example.com"), True),
+        (x509.RFC822Name('"a@b"@example.com'), x509.RFC822Name('"a@b"@example.com'), True),
+        (x509.RFC822Name('"c@b"@example.com'), x509.RFC822Name('"a@b"@example.com'), False),
         (IP(ip_address("10.1.2.3")), IP(ip_network("10.0.0.0/8")), True),
         (IP(ip_address("11.1.2.3")), IP(ip_network("10.0.0.0/8")), False),
         (x509.RegisteredID(NameOID.COMMON_NAME), x509.RegisteredID(NameOID.COMMON_NAME), False),
@@ -60,3 +64,20 @@ def test_what_cannot_be_compared_is_refused_even_if_only_excluded() -> None:
     other = x509.RegisteredID(NameOID.SURNAME)
 
     assert not judged([name], excluded=[other])
+
+
+def test_an_address_in_the_subject_counts_where_no_other_name_is() -> None:
+    address = make(name("a@example.com", NameOID.EMAIL_ADDRESS), issuer=root()).certificate
+
+    for base, is_forbidden in (("example.com", True), ("example.org", False)):
+        found = breach(x509.NameConstraints(None, [x509.RFC822Name(base)]), address)
+        assert found == ("RFC822Name 'a@example.com'" if is_forbidden else "")
+
+
+def test_of_a_long_name_the_beginning_is_reported() -> None:
+    long = "x" * 99
+    certificate = make("leaf", issuer=root(), names=[x509.DNSName(long)]).certificate
+
+    found = breach(x509.NameConstraints([x509.DNSName("y")], None), certificate)
+
+    assert found == f"DNSName {long[:80]!r}"
