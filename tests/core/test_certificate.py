@@ -20,6 +20,7 @@ from registrar.core.certificate import (
     decode_chain,
     split_chain,
 )
+from registrar.core.der import SEQUENCE, encode
 from registrar.errors import CertificateRejected
 from registrar.status import StatusCode
 from tests.core.building import DEVICE_URI, FOREVER, make, root, rsa_key, usage
@@ -87,7 +88,8 @@ def test_certificates_are_compared_by_their_bytes() -> None:
     assert Certificate.from_der(issued.der) == issued.certificate
     assert issued.certificate != make("leaf").certificate
     assert issued.certificate != issued.der
-    assert "leaf" in repr(issued.certificate)
+    digest = issued.certificate.thumbprint
+    assert repr(issued.certificate) == f"<Certificate 'CN=leaf' {digest[:16]}>"
 
 
 @pytest.mark.bad_input("B43", "a certificate of a broken structure", "device_certificate_invalid")
@@ -204,9 +206,18 @@ def test_a_chain_is_accepted_where_a_certificate_is_expected() -> None:
 
 
 @pytest.mark.bad_input("B43", "bytes that are no chain", "device_certificate_invalid")
-@pytest.mark.parametrize("blob", [b"", b"\x30", b"\x02\x01\x00", b"\x30\x82\x01\x00\x00"])
-def test_what_is_no_chain_is_refused(blob: bytes) -> None:
-    with pytest.raises(CertificateRejected):
+@pytest.mark.parametrize(
+    ("blob", "why"),
+    [
+        (b"", "^an empty certificate$"),
+        (b"\x30", "^chain: .* at offset 0"),
+        (b"\x02\x01\x00", "^chain: .* tag 0x02"),
+        (b"\x30\x82\x01\x00\x00", "^chain: .* 256 bytes"),
+        (b"\x30\x00\x30", "^chain: .* at offset 2"),
+    ],
+)
+def test_what_is_no_chain_is_refused(blob: bytes, why: str) -> None:
+    with pytest.raises(CertificateRejected, match=why):
         split_chain(blob)
 
 
@@ -215,10 +226,17 @@ def test_what_is_no_chain_is_refused(blob: bytes) -> None:
 )
 def test_the_length_of_a_chain_is_limited() -> None:
     assert len(split_chain(b"\x30\x00" * MAX_CHAIN_LENGTH)) == MAX_CHAIN_LENGTH
-    with pytest.raises(CertificateRejected):
+    with pytest.raises(CertificateRejected, match=f"more than {MAX_CHAIN_LENGTH} certificates"):
         split_chain(b"\x30\x00" * (MAX_CHAIN_LENGTH + 1))
-    with pytest.raises(CertificateRejected):
-        split_chain(bytes(MAX_CHAIN_LENGTH * MAX_CERTIFICATE_BYTES + 1))
+
+
+def test_the_size_of_a_chain_is_limited() -> None:
+    longest = encode(SEQUENCE, bytes(MAX_CERTIFICATE_BYTES - 4))
+    chain = longest * MAX_CHAIN_LENGTH
+
+    assert split_chain(chain) == (longest,) * MAX_CHAIN_LENGTH
+    with pytest.raises(CertificateRejected, match=f"a chain of {len(chain) + 1} bytes"):
+        split_chain(chain + b"\0")
 
 
 _VALID = make("leaf", uris=[DEVICE_URI], key_usage=usage("digital_signature"), pointer=True).der

@@ -30,6 +30,7 @@ def test_a_crl_says_who_is_revoked() -> None:
     assert "number 7" in repr(crl)
     assert Crl.from_der(crl.der) == crl
     assert crl != ca.crl(two)
+    assert len({crl, Crl.from_der(crl.der), ca.crl(two)}) == 2
 
 
 def test_freshness_ends_with_next_update() -> None:
@@ -112,8 +113,18 @@ def test_a_broken_crl_is_refused() -> None:
         bytes.fromhex("06082a8648ce3d040302"), bytes.fromhex("06082a8648ce3d040303"), 1
     )
 
-    for broken in (der[:-1], der + b"\0", b"", b"\x30\x00", other):
-        with pytest.raises(CertificateRejected) as caught:
+    nothing = parse(der)
+    nothing.parts[0].parts = nothing.parts[0].parts[:3]
+
+    for broken, why in (
+        (der[:-1], "leaves its parent"),
+        (der + b"\0", "^1 bytes after the CRL"),
+        (b"", "leaves its parent"),
+        (b"\x30\x00", "leaves its parent"),
+        (other, "^the signature algorithms inside and outside differ"),
+        (nothing.encode(), "^not a CRL: error parsing .{66}$"),
+    ):
+        with pytest.raises(CertificateRejected, match=why) as caught:
             Crl.from_der(broken)
         assert caught.value.status is StatusCode.BadCertificateInvalid
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from registrar.core.der import SEQUENCE, expect, read_header
+from registrar.core.der import SEQUENCE, encode, expect, read_header
 from registrar.errors import DecodingError
 
 
@@ -17,6 +17,7 @@ def test_every_length_is_read_back(length: int) -> None:
     data = head + (length.to_bytes(size) if length >= 128 else b"") + bytes(length)
 
     assert read_header(data, 0, len(data)) == (SEQUENCE, len(data) - length, len(data))
+    assert encode(SEQUENCE, bytes(length)) == data
 
 
 @pytest.mark.parametrize(

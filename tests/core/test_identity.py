@@ -222,6 +222,26 @@ def test_the_authorities_of_tickets_are_limited() -> None:
     assert len(ticket_trust(tickets).trusted_certificates) == MAX_TICKET_AUTHORITIES
 
 
+def test_issuers_count_among_the_authorities_of_tickets() -> None:
+    chosen = MAKER.believed(device_payload())
+    helper = root("helper").der
+    authorities = [
+        CertificateAuthority(
+            authority_certificate=root(f"ca {number}").der, issuer_certificates=(helper,)
+        )
+        for number in range(MAX_TICKET_AUTHORITIES)
+    ]
+    tickets = [
+        replace(chosen, ticket=replace(chosen.ticket, authorities=tuple(part)))
+        for part in batched(authorities, MAX_AUTHORITIES)
+    ]
+
+    trust = ticket_trust(tickets)
+
+    assert len(trust.issuer_certificates) == 1
+    assert len(trust.trusted_certificates) == MAX_TICKET_AUTHORITIES - 1
+
+
 def batched(
     items: Sequence[CertificateAuthority], size: int
 ) -> Iterator[Sequence[CertificateAuthority]]:
@@ -252,7 +272,11 @@ def test_an_expired_ca_is_forgiven_while_the_tickets_signer_is_valid() -> None:
     identity = validate(chosen)
 
     assert Check.ISSUER_EXPIRED in {one.check for one in identity.suppressed}
-    stale = replace(chosen, ticket=replace(chosen.ticket, signer_not_after=NOW - _DAY))
+    ending, stale = (
+        replace(chosen, ticket=replace(chosen.ticket, signer_not_after=end))
+        for end in (NOW, NOW - _DAY)
+    )
+    validate(ending)
     for refused in (
         refusal(stale),
         refusal(chosen, policy=IdentityPolicy(forgive_expired_authorities=False)),
@@ -284,6 +308,17 @@ def test_the_application_uri_is_the_product_instance_uri() -> None:
             StatusCode.BadCertificateUriInvalid,
             Reason.DEVICE_CERTIFICATE_URI_MISMATCH,
         )
+
+
+@pytest.mark.clause("R40")
+def test_another_uri_of_the_certificate_is_named_and_cut() -> None:
+    ca, other = root(), "urn:" + "x" * 99
+
+    with pytest.raises(CertificateRejected) as caught:
+        validate(candidate(idevid(ca, uris=[other, DEVICE_URI]), ca), application_uri=other)
+
+    assert str(caught.value) == f"ApplicationUri {other[:80]!r} is not the ProductInstanceUri"
+    assert caught.value.subject == DEVICE_URI
 
 
 def test_no_host_name_is_asked_for() -> None:

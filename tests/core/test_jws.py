@@ -167,7 +167,7 @@ def test_no_limit_exceeds_its_maximum() -> None:
     for name, maximum in HARD_MAXIMA.items():
         JwsLimits(**{name: maximum})
         for value in (maximum + 1, 0):
-            with pytest.raises(Misuse):
+            with pytest.raises(Misuse, match=f"{name} must be from 1 to {maximum}"):
                 JwsLimits(**{name: value})
 
 

@@ -516,6 +516,9 @@ def test_the_ends_of_a_period_belong_to_it() -> None:
         ("DEVICE.local.", True),
         ("127.0.0.2", True),
         ("[::1]", True),
+        ("dotted.local", True),
+        ("device.localX", False),
+        ("X[::1]X", False),
         ("other.local", False),
         ("127.0.0.3", False),
     ],
@@ -523,7 +526,9 @@ def test_the_ends_of_a_period_belong_to_it() -> None:
 def test_the_host_is_one_of_the_names(host: str, is_good: bool) -> None:
     ca = root()
     addresses = [x509.IPAddress(ip_address(text)) for text in ("127.0.0.2", "::1")]
-    leaf = ca.issue("leaf", names=[x509.DNSName("device.local"), *addresses])
+    leaf = ca.issue(
+        "leaf", names=[x509.DNSName("device.local"), x509.DNSName("dotted.local."), *addresses]
+    )
     options = replace(PLAIN, host=host)
 
     if is_good:

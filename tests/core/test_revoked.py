@@ -51,6 +51,17 @@ def with_entries(*entries: bytes) -> bytes:
     return encode(SEQUENCE, encode(SEQUENCE, b"".join(parts)) + rest)
 
 
+def test_a_small_list_is_kept_parsed_and_a_large_one_is_not() -> None:
+    ca = root()
+    small = ca.crl(ca.certificate).der
+    large = with_entries(
+        *[entry(number.to_bytes(4)) for number in range(1 << 24, 12_000 + (1 << 24))]
+    )
+
+    assert Crl.from_der(small) is Crl.from_der(small)
+    assert Crl.from_der(large) is not Crl.from_der(large)
+
+
 @pytest.mark.parametrize("read", BODIES, ids=["compiled", "pure"])
 def test_entries_are_found_by_their_tail(read: Callable[..., tuple[object, object]]) -> None:
     body = entry(bytes(range(1, 21)), extension(REASON, critical=True)) + entry(b"\x05")

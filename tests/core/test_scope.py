@@ -44,7 +44,7 @@ def verify(authorities: TicketAuthorities, text: str) -> ValidTicket:
         Scope(uri_prefix="urn:example.com:"),
         Scope(until=NOW),
     ],
-    ids=str,
+    ids=["no limit", "manufacturer", "URIs", "until"],
 )
 def test_inside_its_scope_an_authority_is_believed(scope: Scope) -> None:
     maker = Maker.new()

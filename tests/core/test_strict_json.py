@@ -19,35 +19,39 @@ from registrar.core.strict_json import (
 )
 from registrar.errors import DecodingError
 
+TWICE = "^a member stands twice in one object$"
+SYNTAX = "^not JSON: "
+HALF = "^half a surrogate pair in a string$"
+
 
 @pytest.mark.clause("R76")
 @pytest.mark.parametrize(
-    "text",
+    ("text", "why"),
     [
-        '{"a":1,"a":1}',
-        '{"a":1,"\\u0061":2}',
-        '{"b":{"a":1,"a":2}}',
-        '{"b":[{"a":1,"a":2}]}',
-        '{"a":NaN}',
-        '{"a":Infinity}',
-        '{"a":-Infinity}',
-        '{"a":1,}',
-        '{"a":01}',
-        "{'a':1}",
-        '{"a":"\t"}',
-        '{"a":"\\ud800"}',
-        '{"\\udfff":1}',
-        '{"a":["x",{"b":"\\ud83d"}]}',
-        '{"a":1}x',
-        '\ufeff{"a":1}',
-        "[]",
-        '"text"',
-        "",
-        "{",
+        ('{"a":1,"a":1}', TWICE),
+        ('{"a":1,"\\u0061":2}', TWICE),
+        ('{"b":{"a":1,"a":2}}', TWICE),
+        ('{"b":[{"a":1,"a":2}]}', TWICE),
+        ('{"a":NaN}', "^NaN is not JSON$"),
+        ('{"a":Infinity}', "^Infinity is not JSON$"),
+        ('{"a":-Infinity}', "^-Infinity is not JSON$"),
+        ('{"a":1,}', SYNTAX),
+        ('{"a":01}', SYNTAX),
+        ("{'a':1}", SYNTAX),
+        ('{"a":"\t"}', SYNTAX),
+        ('{"a":"\\ud800"}', HALF),
+        ('{"\\udfff":1}', HALF),
+        ('{"a":["x",{"b":"\\ud83d"}]}', HALF),
+        ('{"a":1}x', SYNTAX + "Extra data: line 1"),
+        ('\ufeff{"a":1}', SYNTAX),
+        ("[]", "^not a JSON object$"),
+        ('"text"', "^not a JSON object$"),
+        ("", SYNTAX),
+        ("{", SYNTAX),
     ],
 )
-def test_another_reading_is_refused(text: str) -> None:
-    with pytest.raises(DecodingError):
+def test_another_reading_is_refused(text: str, why: str) -> None:
+    with pytest.raises(DecodingError, match=why):
         decode_object(text)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
@@ -25,6 +25,7 @@ from registrar.core.ticket import (
     is_uri,
 )
 from registrar.core.ticket_json import (
+    MAX_LIST,
     MAX_LIST_BYTES,
     TicketList,
     claimed_uri,
@@ -242,10 +243,12 @@ def test_every_size_of_a_ticket_is_limited(excess: int) -> None:
 
 
 def test_members_of_a_composite_are_uris() -> None:
-    with pytest.raises(TicketInvalid):
+    with pytest.raises(TicketInvalid, match=r"^a member's URI .*'no uri'"):
         CompositeIdentityTicket(composite_instance_uri="urn:a", devices=("no uri",))
-    with pytest.raises(TicketInvalid):
+    with pytest.raises(TicketInvalid, match=r"^a member's URI .*'no uri'"):
         CompositeIdentityTicket(composite_instance_uri="urn:a", composites=("no uri",))
+    with pytest.raises(TicketInvalid, match=r"^CompositeInstanceUri .*'no uri'"):
+        CompositeIdentityTicket(composite_instance_uri="no uri")
 
 
 @pytest.mark.parametrize(
@@ -268,18 +271,40 @@ def test_the_claimed_uri_is_read_where_it_can_be(payload: bytes, expected: str) 
 def test_a_ticket_list_is_read() -> None:
     both = TicketList(devices=("a", "b"), composites=("c",))
 
+    assert json.loads(encode_ticket_list(both)) == {"Devices": ["a", "b"], "Composites": ["c"]}
     assert decode_ticket_list(encode_ticket_list(both)) == both
     assert decode_ticket_list(b'{"Devices":["a"]}') == TicketList(devices=("a",))
+    assert decode_ticket_list('{"devices":["a"]}') == TicketList(devices=("a",))
+    assert decode_ticket_list('{"Composites":["a"]}') == TicketList(composites=("a",))
     assert decode_ticket_list('{"composites":["a"]}') == TicketList(composites=("a",))
 
 
 @pytest.mark.clause("R78")
 @pytest.mark.parametrize(
-    "text", ["", "[]", "{}", '{"Devices":"a"}', '{"Devices":[7]}', '{"payload":"x"}']
+    ("text", "why"),
+    [
+        ("", "^not JSON: Expecting value"),
+        ("[]", "^not a JSON object$"),
+        ("{}", "^neither Devices nor Composites$"),
+        ('{"Devices":"a"}', f"^Devices: not an array of at most {MAX_LIST} strings$"),
+        ('{"Devices":[7]}', "^Devices: not a string$"),
+        ('{"payload":"x"}', "^neither Devices nor Composites$"),
+    ],
 )
-def test_what_is_no_ticket_list_is_refused(text: str) -> None:
-    with pytest.raises(TicketInvalid):
+def test_what_is_no_ticket_list_is_refused(text: str, why: str) -> None:
+    with pytest.raises(TicketInvalid, match=why):
         decode_ticket_list(text)
+
+
+@pytest.mark.parametrize("excess", [0, 1])
+def test_the_number_of_tickets_in_a_list_is_limited(excess: int) -> None:
+    text = json.dumps({"Devices": [""] * (MAX_LIST + excess)})
+
+    if excess:
+        with pytest.raises(TicketInvalid, match="at most"):
+            decode_ticket_list(text)
+    else:
+        assert len(decode_ticket_list(text).devices) == MAX_LIST
 
 
 _text = st.text(max_size=20).map(lambda text: text.encode("utf-8", "ignore").decode())
@@ -316,6 +341,21 @@ def test_encoding_and_decoding_are_inverse(
     assert decode_ticket(encode_ticket(two), COMPOSITE) == two
 
 
+def test_defaults_are_left_out_and_what_is_written_is_compact() -> None:
+    ticket = DeviceIdentityTicket(
+        product_instance_uri="urn:a",
+        manufacturer_name="Müller",
+        manufacture_date=datetime(2025, 3, 1, 2, tzinfo=timezone(timedelta(hours=2))),
+        authorities=(CertificateAuthority(authority_certificate=b"\xff"),),
+    )
+
+    assert encode_ticket(ticket).decode() == (
+        '{"ManufacturerName":"Müller","ManufactureDate":"2025-03-01T00:00:00Z",'
+        '"Authorities":[{"AuthorityCertificate":"/w==","IssuerCertificates":[]}],'
+        '"ProductInstanceUri":"urn:a"}'
+    )
+
+
 @given(payload=st.binary(max_size=200), kind=st.sampled_from(TicketType))
 def test_arbitrary_payloads_raise_only_ticket_invalid(payload: bytes, kind: TicketType) -> None:
     with suppress(TicketInvalid):
@@ -326,7 +366,7 @@ def test_arbitrary_payloads_raise_only_ticket_invalid(payload: bytes, kind: Tick
 
 
 def test_the_size_of_a_list_is_limited() -> None:
-    with pytest.raises(TicketInvalid) as caught:
+    with pytest.raises(TicketInvalid, match=f"a list of {MAX_LIST_BYTES + 1} bytes") as caught:
         decode_ticket_list(bytes(MAX_LIST_BYTES + 1))
 
     assert caught.value.reason is Reason.TICKET_TOO_LARGE

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from registrar.core.names import canonical
+from registrar.core.scope import Scope
 from registrar.core.trust import TrustList
 from registrar.errors import CertificateRejected
 from tests.core.building import make, root, trusting
@@ -48,11 +49,27 @@ def test_the_digest_is_of_the_content_and_not_of_its_order() -> None:
 
 
 def test_a_list_is_read_from_der() -> None:
-    ca = root()
+    ca, helper = root(), root("helper")
     crl = ca.crl()
 
-    trust = TrustList.from_der(trusted_certificates=[ca.der], trusted_crls=[crl.der])
+    trust = TrustList.from_der(
+        trusted_certificates=[ca.der],
+        trusted_crls=[crl.der],
+        issuer_certificates=[helper.der],
+        issuer_crls=[helper.crl().der],
+        scopes=[("00", Scope(manufacturer="Example"))],
+        stopped=["ff"],
+    )
 
-    assert trust == TrustList(trusted_certificates=(ca.certificate,), trusted_crls=(crl,))
+    assert trust == TrustList(
+        trusted_certificates=(ca.certificate,),
+        trusted_crls=(crl,),
+        issuer_certificates=(helper.certificate,),
+        issuer_crls=trust.issuer_crls,
+        scopes=(("00", Scope(manufacturer="Example")),),
+        stopped=frozenset({"ff"}),
+    )
+    assert trust.crls_of(helper.certificate.subject_name) == trust.issuer_crls
+    assert len(trust.issuer_crls) == 1
     with pytest.raises(CertificateRejected):
         TrustList.from_der(issuer_certificates=[make("leaf").der[:-1]])

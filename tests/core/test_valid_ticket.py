@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -29,6 +30,14 @@ def test_a_composite_ticket_comes_back() -> None:
     assert ticket.mentions == (COMPOSITE_URI, DEVICE_URI, "urn:inner")
 
 
+def test_what_was_suppressed_comes_back() -> None:
+    ticket = MAKER.believed(device_payload())
+    outcomes = (replace(ticket.outcomes[0], suppressed=("a", "b")),)
+    ticket = replace(ticket, outcomes=outcomes)
+
+    assert ValidTicket.rebuild(ticket.document, ticket.evidence) == ticket
+
+
 @pytest.mark.parametrize(
     "changes",
     [
@@ -39,7 +48,6 @@ def test_a_composite_ticket_comes_back() -> None:
         {"outcomes": [7]},
         {"outcomes": None},
         {"composite_uris": None},
-        {"outcomes": [{"reason": None, "suppressed": "all"}]},
     ],
 )
 def test_damaged_evidence_is_noticed(changes: dict[str, object]) -> None:
@@ -48,6 +56,23 @@ def test_damaged_evidence_is_noticed(changes: dict[str, object]) -> None:
 
     with pytest.raises(DecodingError, match="damaged"):
         ValidTicket.rebuild(ticket.document, evidence)
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"outcomes": [{"reason": None, "suppressed": "all"}]}, "suppressed is not a list"),
+        ({"route": "y" * 99}, ("'" + "y" * 99)[:80]),
+    ],
+)
+def test_damage_is_described(changes: dict[str, object], why: str) -> None:
+    ticket = MAKER.believed(device_payload())
+    evidence = json.dumps({**json.loads(ticket.evidence), **changes})
+
+    with pytest.raises(DecodingError) as caught:
+        ValidTicket.rebuild(ticket.document, evidence)
+
+    assert str(caught.value) == f"a stored Ticket is damaged: {why}"
 
 
 def test_a_damaged_document_is_noticed() -> None:
