@@ -61,14 +61,16 @@ test: lint compiled
 
 # Both bodies, as each runs lines that the other replaces.
 TRUST_CORE := verify jws strict_json ticket_json ticket valid_ticket signatures certificate crl trust \
-	path validation identity match der usage scope names name_constraints
+	path validation identity match der usage scope names name_constraints revoked ticket_batch \
+	ticket_snapshot
 COMMA := ,
-MEASURED := --include=$(subst $() ,$(COMMA),$(TRUST_CORE:%=registrar/core/%.py))
+MEASURED := --include=$(subst $() ,$(COMMA),$(TRUST_CORE:%=registrar/core/%.py) registrar/onboarding/matching.py)
+TRUST_TESTS := tests/core tests/onboarding/test_matching.py
 
 coverage: $(VENV)/.developing compiled
 	$(BIN)/coverage erase
-	$(BIN)/coverage run --branch $(MEASURED) -m pytest tests/core
-	REGISTRAR_PURE=1 $(BIN)/coverage run --append --branch $(MEASURED) -m pytest tests/core
+	$(BIN)/coverage run --branch $(MEASURED) -m pytest $(TRUST_TESTS)
+	REGISTRAR_PURE=1 $(BIN)/coverage run --append --branch $(MEASURED) -m pytest $(TRUST_TESTS)
 	$(BIN)/coverage report --show-missing --fail-under=100
 
 # The guided search needs atheris, which has no wheel for every Python.

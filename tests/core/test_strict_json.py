@@ -73,6 +73,20 @@ def test_the_depth_is_limited(depth: int) -> None:
         assert decode_object(text)
 
 
+@pytest.mark.clause("R76")
+@pytest.mark.parametrize("excess", [0, 1])
+def test_levels_that_end_are_not_counted_and_those_around_them_are(excess: int) -> None:
+    """Two lists stand beside each other on the deepest level."""
+    inner = MAX_DEPTH - 2 + excess
+    text = '{"a":' + "[" * inner + "[],[]" + "]" * inner + ',"b":[]}'
+
+    if excess:
+        with pytest.raises(DecodingError, match=f"more than {MAX_DEPTH} levels"):
+            decode_object(text)
+    else:
+        assert decode_object(text)["b"] == []
+
+
 def test_brackets_in_strings_and_side_by_side_have_no_depth() -> None:
     text = json.dumps({"a": "[" * 50 + '"\\{' * 50, "b": [[]] * 50, "c": [{}] * 50})
 

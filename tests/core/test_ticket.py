@@ -234,9 +234,17 @@ def test_every_size_of_a_ticket_is_limited(excess: int) -> None:
             lambda: CompositeIdentityTicket(composite_instance_uri="urn:a", composites=members),
         )[index]()
 
+    whys = (
+        f"^ProductInstanceUri {long_uri[:80]!r} is not a URI$",
+        f"^a text of {MAX_TEXT + 1} characters exceeds {MAX_TEXT}$",
+        f"^{MAX_AUTHORITIES + 1} authorities exceed {MAX_AUTHORITIES}$",
+        f"^an authority with more than {MAX_AUTHORITY_ISSUERS} issuers$",
+        f"^{MAX_MEMBERS + 1} members exceed {MAX_MEMBERS}$",
+        f"^{MAX_MEMBERS + 1} members exceed {MAX_MEMBERS}$",
+    )
     for index in range(6):
         if excess > 0:
-            with pytest.raises(TicketInvalid):
+            with pytest.raises(TicketInvalid, match=whys[index]):
                 make(index)
         else:
             make(index)

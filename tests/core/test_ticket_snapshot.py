@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
+from inspect import unwrap
 from itertools import islice
 from typing import Any
 
@@ -18,7 +19,7 @@ from registrar.core.certificate import Certificate
 from registrar.core.identity import validate_identity
 from registrar.core.match import Candidate
 from registrar.core.scope import Scope
-from registrar.core.ticket_batch import Status
+from registrar.core.ticket_batch import ROW, Batch, Known, Row, Status
 from registrar.core.ticket_snapshot import TicketSnapshot, Verdicts
 from registrar.core.trust import DeviceIdentityAuthorities, TicketAuthorities
 from registrar.core.verify import Route, TicketVerifier, ValidTicket
@@ -162,6 +163,28 @@ def test_the_batch_decides_what_it_knows() -> None:
     signers = {WARM.headers[number].signer for number in verdicts.signer}
     assert signers <= {maker.signer.certificate for maker in MAKERS}
     assert {WARM.issuers[number] for number in verdicts.issuer} == {ca.certificate for ca in CAS}
+
+
+def test_the_python_bodies_know_nothing_and_leave_everything_to_the_reference() -> None:
+    known = unwrap(Known)(1, 1, 1, 0)
+    batch = unwrap(Batch)(known, [GOOD[0][0]])
+    batch.read()
+    batch.check()
+
+    learned = (
+        known.learn_header(
+            None, b"", key=b"", algorithm="", is_composite=False, uris=b"", not_after=0
+        ),
+        known.learn_authorities(b""),
+        known.learn_issuer(None, -1, b"", b"", key=b"", revoked=b""),
+    )
+
+    assert learned == (-1, -1, -1)
+    assert (len(known), known.headers, known.issuers) == (0, [], [])
+    assert Row._make(ROW.unpack(batch.rows()))[:4] == (0, -1, -1, -1)
+    assert (batch.headers(), batch.payloads()) == (b"", b"")
+    with pytest.raises(IndexError, match="7"):
+        batch.payload(7)
 
 
 @pytest.mark.parametrize("at", range(5))
@@ -351,6 +374,18 @@ def test_a_scope_holds_for_every_ticket() -> None:
 
     assert list(verdicts.status) == [Status.BELIEVED, 0] * 8
     assert sorted(verdicts.refused) == list(range(1, 16, 2))
+
+
+def test_a_scope_of_one_authority_leaves_others_alone() -> None:
+    scope = Scope(uri_prefix="urn:example.com:")
+    signers = replace(SIGNERS, scopes=((MAKERS[0].root.certificate.thumbprint, scope),))
+    made = snapshot(TicketVerifier(TicketAuthorities(signers)))
+    uris = [f"urn:example.{end}:{at}" for at in range(8) for end in ("com", "org")]
+    texts = [resigned(device_payload(uri), which) for uri in uris for which in (0, 1)]
+
+    verdicts = made.judge(texts)
+
+    assert list(verdicts.status) == [Status.BELIEVED, Status.BELIEVED, 0, Status.BELIEVED] * 8
 
 
 def test_a_stranger_is_not_learned() -> None:

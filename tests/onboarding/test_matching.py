@@ -238,6 +238,7 @@ def test_every_uri_is_found_again_however_often_the_table_grew(empty: TicketInde
         lambda body: body.replace(b"urn:x", b"urn:\xff"),
         lambda body: body[:16] + StatusCode.BadTooManyOperations.to_bytes(4, "little") + body[20:],
         lambda body: b"\x01\x00\xb0\x01" + body[4:],
+        lambda body: encode_message(ua.ServiceFault()),
     ],
 )
 def test_what_is_no_good_answer_is_left_to_the_reference(
