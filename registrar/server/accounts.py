@@ -53,8 +53,7 @@ def hash_password(password: str, *, salt: bytes) -> str:
         password: as the person types it.
         salt: ``MIN_SALT_BYTES`` random bytes or more.
     """
-    digest = _scrypt(password, salt, _COST)
-    return f"scrypt${_COST}${_text(salt)}${_text(digest)}"
+    return _hash_text(salt, _scrypt(password, salt, _COST))
 
 
 def is_password(password: str, password_hash: str) -> bool:
@@ -89,8 +88,13 @@ def _parse(password_hash: str) -> tuple[int, bytes, bytes]:
     return cost, salt, digest
 
 
-def _text(data: bytes) -> str:
-    return base64.b64encode(data).decode()
+def _hash_text(salt: bytes, digest: bytes) -> str:
+    texts = (base64.b64encode(data).decode() for data in (salt, digest))
+    return "$".join(("scrypt", str(_COST), *texts))
+
+
+_NOBODY: Final = _hash_text(bytes(MIN_SALT_BYTES), bytes(_HASH_BYTES))
+"""What an unknown user's password is compared with; nobody has it, and it takes as long."""
 
 
 class Doorkeeper:
@@ -103,7 +107,6 @@ class Doorkeeper:
     def __init__(self, accounts: Mapping[str, Account]) -> None:
         self._accounts = accounts
         self._failures: OrderedDict[str, tuple[int, float]] = OrderedDict()
-        self._nobody = hash_password("", salt=bytes(MIN_SALT_BYTES))
 
     def admit(self, name: str, address: str, *, now: float) -> str:
         """Return the hash to compare with; that of nobody for an unknown user.
@@ -121,7 +124,7 @@ class Doorkeeper:
             if now < last + _wait_s(failures):
                 raise AccessDenied("the user is not let in")
         account = self._accounts.get(name)
-        return account.password_hash if account else self._nobody
+        return account.password_hash if account else _NOBODY
 
     def settle(self, name: str, address: str, *, is_right: bool, now: float) -> None:
         """Take note of a comparison.
