@@ -6,9 +6,7 @@ import asyncio
 import sqlite3
 import stat
 import threading
-from collections.abc import Callable
 from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -96,19 +94,6 @@ async def test_one_failing_function_does_not_hurt_the_others(store: Store) -> No
 
     assert [type(result) for result in results] == [type(None), Rejected, type(None)]
     assert texts(store) == ["a", "b"]
-
-
-async def test_an_entry_that_cannot_be_written_takes_only_its_change_along(store: Store) -> None:
-    def entered(actor: str) -> Callable[[Transaction], None]:
-        cause = replace(CAUSE, actor=actor)
-        return lambda tx: audit.append(tx, audit.Kind.SITE, "site", "noted", cause=cause)
-
-    results = await asyncio.gather(
-        *(store.write(entered(actor)) for actor in ("one", "", "two")), return_exceptions=True
-    )
-
-    assert [type(result) for result in results] == [type(None), Misuse, type(None)]
-    assert [entry.actor for entry in audit.entries(store.reader)] == ["one", "two"]
 
 
 @pytest.mark.parametrize(
