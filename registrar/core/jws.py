@@ -209,13 +209,14 @@ def decode_base64(text: str, limit: int) -> bytes:
     Raises:
         DecodingError: another form, stray bits, or more than ``limit`` bytes.
     """
-    if len(text) > limit * 4 // 3 + 4:
-        raise DecodingError(f"Base64 of {len(text)} characters exceeds {limit} bytes")
+    size = len(text) // 4 * 3 - text[-2:].count("=")
+    if size > limit:
+        raise DecodingError(f"Base64 of {size} bytes exceeds {limit}")
     try:
         data = base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError) as error:
         raise DecodingError(f"not Base64: {str(error)[:80]}") from error
-    if base64.b64encode(data).decode("ascii") != text:
+    if base64.b64encode(data).decode() != text:
         raise DecodingError("Base64 that is not canonical")
     return data
 

@@ -76,6 +76,18 @@ def test_outside_its_scope_an_authority_is_not_believed(scope: Scope, detail: st
     assert caught.value.claimed_uri == DEVICE_URI
 
 
+def test_of_what_lies_outside_the_beginning_is_said() -> None:
+    long = "x" * 99
+    scope = Scope(manufacturer=long, uri_prefix=long)
+
+    assert scope.fault(manufacturer="y" * 99, uri=long, now=NOW) == (
+        f"manufacturer {'y' * 80!r} is not {'x' * 80!r}"
+    )
+    assert scope.fault(manufacturer=long, uri="y" * 99, now=NOW) == (
+        f"URI {'y' * 80!r} does not begin with {'x' * 80!r}"
+    )
+
+
 def test_the_scope_holds_for_composites_too() -> None:
     maker = Maker.new()
     text = document(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import time
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
@@ -11,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from registrar.core.certificate import MAX_CERTIFICATE_BYTES, MAX_CHAIN_LENGTH
 from registrar.core.jws import TicketType
 from registrar.core.ticket import (
     MAX_AUTHORITIES,
@@ -107,34 +110,58 @@ def test_reversible_and_compact_encoding_give_the_same() -> None:
     ],
 )
 def test_dates_are_read(text: str, expected: datetime) -> None:
-    assert device(ManufactureDate=text).manufacture_date == expected
+    found = device(ManufactureDate=text).manufacture_date
+
+    assert found == expected
+    assert found.tzinfo is UTC
+
+
+def test_dates_do_not_depend_on_where_the_registrar_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    time.tzset()
+    try:
+        ticket = device(ManufactureDate="2025-03-01T10:00:00+02:00")
+        assert str(ticket.manufacture_date) == "2025-03-01 08:00:00+00:00"
+        assert b'"2025-03-01T08:00:00Z"' in encode_ticket(ticket)
+    finally:
+        monkeypatch.undo()
+        time.tzset()
 
 
 @pytest.mark.parametrize(
-    "members",
+    ("members", "why"),
     [
-        {"ManufactureDate": "2025-03-01"},
-        {"ManufactureDate": "2025-13-01T00:00:00Z"},
-        {"ManufactureDate": "2025-03-01T00:00:00"},
-        {"ManufactureDate": "0001-01-01T00:00:00+02:00"},
-        {"ManufactureDate": 7},
-        {"ManufacturerName": 7},
-        {"ManufacturerName": ["x"]},
-        {"Authorities": {}},
-        {"Authorities": [7]},
-        {"Authorities": [{}]},
-        {"Authorities": [{"AuthorityCertificate": "YQ"}]},
-        {"Authorities": [{"AuthorityCertificate": "YQ==", "IssuerCertificates": "YQ=="}]},
-        {"Authorities": [{"AuthorityCertificate": "YQ==", "IssuerCertificates": ["!"]}]},
-        {"ProductInstanceUri": ""},
-        {"ProductInstanceUri": None},
-        {"ProductInstanceUri": 7},
-        {"ProductInstanceUri": "no uri"},
-        {"productInstanceUri": DEVICE_URI},
+        ({"ManufactureDate": "2025-03-01"}, "^ManufactureDate: not a date of ISO 8601 with its o"),
+        ({"ManufactureDate": "2025-13-01T00:00:00Z"}, "^ManufactureDate: not a date$"),
+        ({"ManufactureDate": "2025-03-01T00:00:00"}, "^ManufactureDate: not a date of ISO 8601"),
+        ({"ManufactureDate": "0001-01-01T00:00:00+02:00"}, "^ManufactureDate: not a date$"),
+        ({"ManufactureDate": 7}, "^ManufactureDate: not a string$"),
+        ({"ManufacturerName": 7}, "^ManufacturerName: not a string$"),
+        ({"ManufacturerName": ["x"]}, "^ManufacturerName: not a string$"),
+        ({"Authorities": {}}, "^Authorities: not an array$"),
+        ({"Authorities": [7]}, "^Authorities: not an object$"),
+        ({"Authorities": [{}]}, "^an authority without AuthorityCertificate$"),
+        (
+            {"Authorities": [{"AuthorityCertificate": "YQ"}]},
+            "^Authorities: AuthorityCertificate: not Base64: ",
+        ),
+        (
+            {"Authorities": [{"AuthorityCertificate": "YQ==", "IssuerCertificates": "YQ=="}]},
+            "^Authorities: IssuerCertificates: not an array$",
+        ),
+        (
+            {"Authorities": [{"AuthorityCertificate": "YQ==", "IssuerCertificates": ["!"]}]},
+            "^Authorities: IssuerCertificates: not Base64: ",
+        ),
+        ({"ProductInstanceUri": ""}, "^ProductInstanceUri '' is not a URI$"),
+        ({"ProductInstanceUri": None}, "^ProductInstanceUri '' is not a URI$"),
+        ({"ProductInstanceUri": 7}, "^ProductInstanceUri: not a string$"),
+        ({"ProductInstanceUri": "no uri"}, "^ProductInstanceUri 'no uri' is not a URI$"),
+        ({"productInstanceUri": DEVICE_URI}, "^ProductInstanceUri stands twice$"),
     ],
 )
-def test_a_member_of_another_form_is_malformed(members: dict[str, Any]) -> None:
-    with pytest.raises(TicketInvalid) as caught:
+def test_a_member_of_another_form_is_malformed(members: dict[str, Any], why: str) -> None:
+    with pytest.raises(TicketInvalid, match=why) as caught:
         device(**members)
     assert caught.value.reason is Reason.TICKET_MALFORMED
 
@@ -250,6 +277,19 @@ def test_every_size_of_a_ticket_is_limited(excess: int) -> None:
             make(index)
 
 
+@pytest.mark.parametrize("excess", [0, 1])
+def test_the_size_of_an_authority_is_limited(excess: int) -> None:
+    size = MAX_CERTIFICATE_BYTES * MAX_CHAIN_LENGTH + excess
+    authority = {"AuthorityCertificate": base64.b64encode(bytes(size)).decode()}
+
+    if excess:
+        with pytest.raises(TicketInvalid, match=f"Base64 of {size} bytes exceeds"):
+            device(Authorities=[authority])
+    else:
+        (read,) = device(Authorities=[authority]).authorities
+        assert read.authority_certificate == bytes(size)
+
+
 def test_members_of_a_composite_are_uris() -> None:
     with pytest.raises(TicketInvalid, match=r"^a member's URI .*'no uri'"):
         CompositeIdentityTicket(composite_instance_uri="urn:a", devices=("no uri",))
@@ -266,6 +306,9 @@ def test_members_of_a_composite_are_uris() -> None:
         (composite_payload(), COMPOSITE_URI),
         (b'{"productInstanceUri":"urn:a"}', "urn:a"),
         (b'{"ProductInstanceUri":7}', ""),
+        (b'{"ProductInstanceUri":"x"}', "x"),
+        (b'{"ProductInstanceUri":"","CompositeInstanceUri":"urn:b"}', "urn:b"),
+        (b'{"ProductInstanceUri":"' + b"x" * MAX_URI + b'"}', "x" * MAX_URI),
         (b'{"ProductInstanceUri":"' + b"x" * (MAX_URI + 1) + b'"}', ""),
         (b"\xff", ""),
         (b"{}", ""),

@@ -556,3 +556,20 @@ def test_a_ticket_is_verified_again_where_its_basis_changed(route: Route) -> Non
     assert revoked.reason is Reason.TICKET_SIGNER_REVOKED
     assert isinstance(outlived, TicketInvalid)
     assert outlived.reason is Reason.TICKET_SIGNER_REVOCATION_UNKNOWN
+
+
+@pytest.mark.clause("R81")
+def test_each_ticket_is_verified_again_by_the_route_it_came() -> None:
+    trust = authorities(MAKER.root, MAKER.signer)
+    tickets = [verify(MAKER.ticket(PAYLOAD), trust, route=route) for route in (*Route, *Route)]
+    narrower = TicketVerifier(authorities(MAKER.root))
+
+    found = narrower.verify_again(tickets, now=NOW)
+
+    for ticket, again in zip(tickets, found, strict=True):
+        if ticket.route is Route.OUT_OF_BAND:
+            assert isinstance(again, ValidTicket)
+            assert again.route is ticket.route
+        else:
+            assert isinstance(again, TicketInvalid)
+            assert again.reason is Reason.TICKET_SIGNER_UNTRUSTED
