@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import chain
 from typing import Final
 
 from registrar.app.reports import DEVICES_LISTED, find_devices, outcome_of_row
@@ -12,7 +13,7 @@ from registrar.core.reasons import describe
 from registrar.core.valid_ticket import Route, ValidTicket
 from registrar.enrolment.outcome import Outcome
 from registrar.errors import FileInvalid, Reason
-from registrar.store import applications, audit, issuances, software, tickets
+from registrar.store import audit, issuances, software, tickets
 from registrar.store.audit import AuditEntry, Kind
 from registrar.store.enrolments import EnrolmentRow
 from registrar.store.issuances import Issuance
@@ -174,7 +175,7 @@ def explain(store: Store, device: str) -> Explanation:
             for told in reports
             if told is not None
         ),
-        trail=_trail(store, rows, uris, valid, refused, issued),
+        trail=_trail(store, rows, uris, valid, refused),
     )
 
 
@@ -184,25 +185,15 @@ def _trail(
     uris: Iterable[str],
     valid: Iterable[ValidTicket],
     refused: Iterable[RejectedTicket],
-    issued: Iterable[Issuance],
 ) -> tuple[AuditEntry, ...]:
     subjects: list[tuple[Kind, str]] = [
-        *((Kind.BINDING, uri) for uri in uris),
         *((Kind.SOFTWARE, uri) for uri in uris),
         *((Kind.TICKET, one.payload_digest) for one in valid),
         *((Kind.TICKET, one.digest) for one in refused),
-        *((Kind.ISSUANCE, str(one.id)) for one in issued),
     ]
-    for row in rows:
-        subjects.append((Kind.ENROLMENT, str(row.id)))
-        records = applications.of(store.reader, row.id)
-        subjects += [(Kind.APPLICATION, one.application_uri) for one in records]
-    entries = {
-        entry.sequence: entry
-        for kind, subject in dict.fromkeys(subjects)
-        for entry in audit.entries(store.reader, kind=kind, subject=subject)
-    }
-    return tuple(entries[number] for number in sorted(entries))
+    found = [audit.of_device(store.reader, row.id) for row in rows]
+    found += [audit.of_subject(store.reader, *subject) for subject in dict.fromkeys(subjects)]
+    return tuple(sorted(chain.from_iterable(found), key=lambda entry: entry.sequence))
 
 
 def _about(outcome: Outcome) -> Iterator[str]:

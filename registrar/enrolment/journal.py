@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -132,7 +131,7 @@ async def open_journal(
 def _advance(
     tx: Transaction, enrolment: Enrolment, lease: Lease, step: Step, cause: Cause
 ) -> Enrolment:
-    plain = replace(cause, reason="", detail="")
+    plain = Cause(actor=cause.actor, now=cause.now)
     for ticket in step.tickets:
         tickets.put(tx, ticket, cause=plain)
     for note in step.notes:
@@ -142,6 +141,7 @@ def _advance(
             enrolment.id,
             note.action,
             cause=plain,
+            enrolment_id=enrolment.id,
             detail=note.detail,
         )
     row = enrolments.advance(tx, lease, step.event, cause=cause, columns=_columns(step.facts))

@@ -87,7 +87,8 @@ def _put(tx: Transaction, enrolment_id: int, record: ApplicationRecord, cause: C
         record.application_uri,
         "confirmed" if record.is_confirmed else "found",
         cause=cause,
-        detail=f"enrolment {enrolment_id}, {record.node}",
+        enrolment_id=enrolment_id,
+        detail=record.node,
     )
 
 
@@ -113,7 +114,14 @@ def forget(tx: Transaction, enrolment_id: int, *, cause: Cause) -> int:
         (enrolment_id,),
     )
     for row in gone:
-        audit.append(tx, audit.Kind.APPLICATION, row["application_uri"], "forgotten", cause=cause)
+        audit.append(
+            tx,
+            audit.Kind.APPLICATION,
+            row["application_uri"],
+            "forgotten",
+            cause=cause,
+            enrolment_id=enrolment_id,
+        )
     return len(gone)
 
 

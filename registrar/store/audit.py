@@ -14,7 +14,7 @@ from enum import StrEnum
 from typing import Final
 
 from registrar.store.moments import from_stored
-from registrar.store.transaction import Cause, Snapshot, Transaction
+from registrar.store.transaction import Cause, Readable, Transaction
 
 MAX_PAGE: Final = 10_000
 """Entries in one answer."""
@@ -51,6 +51,9 @@ class AuditEntry:
     subject: str
     """The number of an enrolment or issuance, else a URI, a digest or a name."""
 
+    enrolment_id: int | None
+    """The Device it concerns; None for what concerns none, or one not known by its URL."""
+
     event: str
     before: str
     """The state before, empty where there was none."""
@@ -61,8 +64,8 @@ class AuditEntry:
 
 
 _INSERT: Final = (
-    "INSERT INTO audit (at, actor, kind, subject, event, state_before, state_after, reason, detail)"
-    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    "INSERT INTO audit (at, actor, kind, subject, enrolment_id, event, state_before, state_after,"
+    " reason, detail) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
 
 
@@ -73,6 +76,7 @@ def append(
     event: str,
     *,
     cause: Cause,
+    enrolment_id: int | None = None,
     detail: str = "",
     before: str = "",
     after: str = "",
@@ -84,6 +88,7 @@ def append(
         subject: whom or what the change concerns.
         event: what happened, a word.
         cause: who, when, why.
+        enrolment_id: the Device it concerns, if it concerns one that is enrolled.
         detail: instead of that of ``cause``.
         before: the state the change left, if it changed one.
         after: the state it led to.
@@ -95,6 +100,7 @@ def append(
             cause.actor,
             kind,
             str(subject),
+            enrolment_id,
             event,
             before,
             after,
@@ -104,31 +110,38 @@ def append(
     )
 
 
-def entries(
-    reader: Snapshot, *, kind: Kind | None = None, subject: str | int | None = None, after: int = 0
-) -> list[AuditEntry]:
+def entries(reader: Readable, *, kind: Kind | None = None, after: int = 0) -> list[AuditEntry]:
     """Return at most ``MAX_PAGE`` entries, oldest first, that follow number ``after``.
 
     Args:
+        reader: of the store.
         kind: only about such subjects; None: all.
-        subject: only about this one; needs ``kind``.
         after: the ``sequence`` of the last entry already seen.
     """
-    if kind is None:
-        rows = reader.query(
-            "SELECT * FROM audit WHERE sequence > ? ORDER BY sequence LIMIT ?", (after, MAX_PAGE)
-        )
-    elif subject is None:
-        rows = reader.query(
-            "SELECT * FROM audit WHERE kind = ? AND sequence > ? ORDER BY sequence LIMIT ?",
-            (kind, after, MAX_PAGE),
-        )
-    else:
-        rows = reader.query(
-            "SELECT * FROM audit WHERE kind = ? AND subject = ? AND sequence > ?"
-            " ORDER BY sequence LIMIT ?",
-            (kind, str(subject), after, MAX_PAGE),
-        )
+    rows = reader.query(
+        "SELECT * FROM audit WHERE (?1 IS NULL OR kind = ?1) AND sequence > ?2"
+        " ORDER BY sequence LIMIT ?3",
+        (kind, after, MAX_PAGE),
+    )
+    return [_entry(row) for row in rows]
+
+
+def of_device(reader: Readable, enrolment_id: int) -> list[AuditEntry]:
+    """Return the first ``MAX_PAGE`` entries of one enrolment, oldest first."""
+    rows = reader.query(
+        "SELECT * FROM audit WHERE enrolment_id = ? ORDER BY sequence LIMIT ?",
+        (enrolment_id, MAX_PAGE),
+    )
+    return [_entry(row) for row in rows]
+
+
+def of_subject(reader: Readable, kind: Kind, subject: str) -> list[AuditEntry]:
+    """Return the first ``MAX_PAGE`` entries of what belongs to no enrolment, oldest first."""
+    rows = reader.query(
+        "SELECT * FROM audit WHERE kind = ? AND subject = ? AND enrolment_id IS NULL"
+        " ORDER BY sequence LIMIT ?",
+        (kind, subject, MAX_PAGE),
+    )
     return [_entry(row) for row in rows]
 
 
@@ -139,6 +152,7 @@ def _entry(row: sqlite3.Row) -> AuditEntry:
         actor=row["actor"],
         kind=Kind(row["kind"]),
         subject=row["subject"],
+        enrolment_id=row["enrolment_id"],
         event=row["event"],
         before=row["state_before"],
         after=row["state_after"],

@@ -65,7 +65,8 @@ def bind(
         product_instance_uri,
         "bound",
         cause=cause,
-        detail=f"enrolment {enrolment_id}, key {key_digest}",
+        enrolment_id=enrolment_id,
+        detail=f"key {key_digest}",
     )
 
 
@@ -85,7 +86,14 @@ def unbind(tx: Transaction, enrolment_id: int, *, cause: Cause) -> None:
         (enrolment_id,),
     )
     for row in rows:
-        audit.append(tx, audit.Kind.BINDING, row["product_instance_uri"], "unbound", cause=cause)
+        audit.append(
+            tx,
+            audit.Kind.BINDING,
+            row["product_instance_uri"],
+            "unbound",
+            cause=cause,
+            enrolment_id=enrolment_id,
+        )
 
 
 def holder_of(reader: Readable, product_instance_uri: str) -> Binding | None:

@@ -104,7 +104,13 @@ def _discover(tx: Transaction, url: str, cause: Cause) -> EnrolmentRow:
         return _row(known)
     row = _row(made[0])
     audit.append(
-        tx, audit.Kind.ENROLMENT, row.id, "discovered", cause=cause, after=State.DISCOVERED
+        tx,
+        audit.Kind.ENROLMENT,
+        row.id,
+        "discovered",
+        cause=cause,
+        enrolment_id=row.id,
+        after=State.DISCOVERED,
     )
     return row
 
@@ -160,7 +166,7 @@ def _advance(
     unknown = learned.keys() - _WRITABLE
     if unknown:
         raise Misuse(f"no arrow writes {sorted(unknown)}")
-    before = State(former["state"])
+    number, before = former["id"], State(former["state"])
     after = next_state(before, event)
     changes: dict[str, Any] = {
         "state": after,
@@ -173,10 +179,17 @@ def _advance(
     assignments = ", ".join(f"{name} = ?" for name in changes)
     tx.change(
         f"UPDATE enrolments SET {assignments} WHERE id = ?",  # noqa: S608
-        (*changes.values(), former["id"]),
+        (*changes.values(), number),
     )
     audit.append(
-        tx, audit.Kind.ENROLMENT, former["id"], event, cause=cause, before=before, after=after
+        tx,
+        audit.Kind.ENROLMENT,
+        number,
+        event,
+        cause=cause,
+        enrolment_id=number,
+        before=before,
+        after=after,
     )
     # Built here, because reading the row back would cost as much as writing it.
     return _row({**former, **changes}.values())

@@ -7,8 +7,6 @@ a killed Registrar signs the same bytes again and no certificate exists that is 
 
 from __future__ import annotations
 
-import hashlib
-import json
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -16,11 +14,11 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Final
 
-from registrar.core.certificate import outline
+from registrar.core.certificate import Certificate, outline
 from registrar.core.issuance import ACTIVE, IssuanceState
 from registrar.core.issuance import advance as next_state
 from registrar.core.ports import Lease
-from registrar.errors import Misuse
+from registrar.errors import CertificateRejected, Misuse
 from registrar.store import audit
 from registrar.store.claims import check_claims
 from registrar.store.leases import check_lease
@@ -115,11 +113,7 @@ def reserve_all(
 
 def _reserve(tx: Transaction, request: IssuanceRequest, cause: Cause) -> Issuance:
     check_claims(tx, request.enrolment_id, request.application_uri, request.key_digest)
-    for former in active(
-        tx, enrolment_id=request.enrolment_id, application_uri=request.application_uri
-    ):
-        if not _same_slot(former, request):
-            continue
+    for former in _in_slot(tx, request):
         if _still_fits(former, request, cause.now):
             return former
         _close(tx, former, "superseded", cause)
@@ -137,11 +131,19 @@ def _check_writer(
         check_lease(tx, lease)
 
 
-def _same_slot(former: Issuance, request: IssuanceRequest) -> bool:
-    return (former.certificate_group, former.certificate_type) == (
-        request.certificate_group,
-        request.certificate_type,
+def _in_slot(tx: Transaction, request: IssuanceRequest) -> list[Issuance]:
+    """Return what is not revoked where the new certificate belongs; one at most of a Device."""
+    rows = tx.query(
+        "SELECT * FROM issuances WHERE application_uri = ? AND enrolment_id IS ?"
+        " AND certificate_group = ? AND certificate_type = ? AND state != 'revoked' ORDER BY id",
+        (
+            request.application_uri,
+            request.enrolment_id,
+            request.certificate_group,
+            request.certificate_type,
+        ),
     )
+    return [_issuance(row) for row in rows]
 
 
 def _still_fits(former: Issuance, request: IssuanceRequest, now: datetime) -> bool:
@@ -329,16 +331,9 @@ def _close(tx: Transaction, issuance: Issuance, reason: str, cause: Cause) -> Is
 
 def _writable(tx: Transaction, issuance_ids: Sequence[int], lease: Lease | None) -> list[Issuance]:
     """Return the rows in the order of ``issuance_ids``, where ``lease`` may write them."""
-    rows = tx.query(
-        "SELECT * FROM issuances WHERE id IN (SELECT value FROM json_each(?))",
-        (json.dumps(issuance_ids),),
-    )
-    found = {row["id"]: _issuance(row) for row in rows}
-    for number in issuance_ids:
-        if number not in found:
-            raise Misuse(f"there is no issuance {number}")
-    _check_writer(tx, (one.enrolment_id for one in found.values()), lease)
-    return [found[number] for number in issuance_ids]
+    found = [get(tx, number) for number in issuance_ids]
+    _check_writer(tx, (one.enrolment_id for one in found), lease)
+    return found
 
 
 def _move(
@@ -354,8 +349,7 @@ def _move(
     if certificate is not None:
         if outline(certificate).tbs != issuance.tbs:
             raise Misuse(f"the certificate of issuance {issuance.id} is not the one reserved")
-        thumbprint = hashlib.sha256(certificate).hexdigest()
-        columns = {**columns, "certificate": certificate, "thumbprint": thumbprint}
+        columns = {**columns, "certificate": certificate}
     state = issuance.state
     for to in steps:
         after = next_state(state, to)
@@ -380,6 +374,7 @@ def _note(tx: Transaction, issuance: Issuance, before: str, after: str, cause: C
         issuance.id,
         after,
         cause=cause,
+        enrolment_id=issuance.enrolment_id,
         detail=f"{what}; {cause.detail}" if cause.detail else what,
         before=before,
         after=after,
@@ -400,27 +395,23 @@ def get(reader: Readable, issuance_id: int) -> Issuance:
 
 def find(reader: Readable, certificate: bytes) -> Issuance | None:
     """Return the row of a certificate (DER, the leaf alone), or None if it is not ours."""
+    try:
+        serial = Certificate.from_der(certificate).serial_number
+    except CertificateRejected:
+        return None
     rows = reader.query(
-        "SELECT * FROM issuances WHERE thumbprint = ?", (hashlib.sha256(certificate).hexdigest(),)
+        "SELECT * FROM issuances WHERE serial = ? AND certificate = ?",
+        (f"{serial:x}", certificate),
     )
     return _issuance(rows[0]) if rows else None
 
 
-def active(
-    reader: Readable, *, enrolment_id: int | None, application_uri: str | None = None
-) -> list[Issuance]:
-    """Return what is not revoked of one Device, or of one of its applications; oldest first."""
-    if application_uri is None:
-        rows = reader.query(
-            "SELECT * FROM issuances WHERE enrolment_id IS ? AND state != 'revoked' ORDER BY id",
-            (enrolment_id,),
-        )
-    else:
-        rows = reader.query(
-            "SELECT * FROM issuances WHERE application_uri = ? AND enrolment_id IS ?"
-            " AND state != 'revoked' ORDER BY id",
-            (application_uri, enrolment_id),
-        )
+def active(reader: Readable, *, enrolment_id: int | None) -> list[Issuance]:
+    """Return what is not revoked of one Device; oldest first."""
+    rows = reader.query(
+        "SELECT * FROM issuances WHERE enrolment_id IS ? AND state != 'revoked' ORDER BY id",
+        (enrolment_id,),
+    )
     return [_issuance(row) for row in rows]
 
 
@@ -460,7 +451,6 @@ def _issuance(row: sqlite3.Row) -> Issuance:
         serial,
         tbs,
         certificate,
-        _thumbprint,
         state,
         not_after,
         _revoked_at,

@@ -21,7 +21,7 @@ from typing import Final
 
 from registrar.errors import StoreUnavailable
 
-SCHEMA_VERSION: Final = 2
+SCHEMA_VERSION: Final = 3
 APPLICATION_ID: Final = 0x4F504352
 """Says in the file's header whose database it is: ``OPCR``."""
 
@@ -96,7 +96,6 @@ CREATE TABLE issuances (
     serial TEXT NOT NULL UNIQUE,
     tbs BLOB NOT NULL,
     certificate BLOB,
-    thumbprint TEXT UNIQUE,
     state TEXT NOT NULL,
     not_after INTEGER NOT NULL,
     revoked_at INTEGER,
@@ -105,11 +104,10 @@ CREATE TABLE issuances (
     updated INTEGER NOT NULL
 );
 CREATE UNIQUE INDEX issuances_one_active
-    ON issuances (enrolment_id, application_uri, certificate_group, certificate_type)
-    WHERE state != 'revoked' AND enrolment_id IS NOT NULL;
+    ON issuances (application_uri, enrolment_id, certificate_group, certificate_type)
+    WHERE state != 'revoked';
 CREATE INDEX issuances_by_enrolment ON issuances (enrolment_id);
 CREATE INDEX issuances_by_key ON issuances (key_digest);
-CREATE INDEX issuances_by_uri ON issuances (application_uri);
 CREATE INDEX issuances_revoked ON issuances (issuer, not_after) WHERE state = 'revoked';
 
 CREATE TABLE tickets (
@@ -227,13 +225,15 @@ CREATE TABLE audit (
     actor TEXT NOT NULL CHECK (actor != ''),
     kind TEXT NOT NULL,
     subject TEXT NOT NULL,
+    enrolment_id INTEGER,
     event TEXT NOT NULL,
     state_before TEXT NOT NULL,
     state_after TEXT NOT NULL,
     reason TEXT NOT NULL,
     detail TEXT NOT NULL
 );
-CREATE INDEX audit_by_subject ON audit (kind, subject);
+CREATE INDEX audit_by_enrolment ON audit (enrolment_id) WHERE enrolment_id IS NOT NULL;
+CREATE INDEX audit_by_subject ON audit (kind, subject) WHERE enrolment_id IS NULL;
 CREATE TRIGGER audit_never_changes BEFORE UPDATE ON audit
     BEGIN SELECT RAISE(ABORT, 'audit is append-only'); END;
 CREATE TRIGGER audit_never_shrinks BEFORE DELETE ON audit

@@ -219,7 +219,7 @@ def test_a_revoked_certificate_stands_on_the_next_crl(tmp_path: Path) -> None:
         assert crl.revoked(own.serial)
         assert (crl.number or 0) > (before.number or 0)
         assert stored_trust.site_authorities(store.reader).crls_of(crl.issuer_name) == (crl,)
-        assert audit.entries(store.reader, kind=audit.Kind.CRL, subject="applications")
+        assert audit.of_subject(store.reader, audit.Kind.CRL, "applications")
     assert Site.open(made.directory).authorities.crls["applications"] == crl
 
 

@@ -10,7 +10,7 @@ import pytest
 from registrar.errors import Misuse, Rejected
 from registrar.store import Store, Transaction, audit, inbox
 from registrar.store.audit import MAX_DETAIL, Kind
-from tests.store.building import CAUSE, NOW, device
+from tests.store.building import CAUSE, NOW, device, proven
 
 
 def note(store: Store, subject: str = "x", detail: str = "") -> None:
@@ -34,7 +34,7 @@ def test_an_entry_says_who_what_when_and_why(store: Store) -> None:
     [
         "UPDATE audit SET actor = 'somebody else'",
         "DELETE FROM audit",
-        "REPLACE INTO audit SELECT 1, at, 'x', kind, subject, event, '', '', '', '' FROM audit",
+        "REPLACE INTO audit SELECT 1, at, 'x', kind, subject, 1, event, '', '', '', '' FROM audit",
         "UPDATE audit SET sequence = sequence + 1",
     ],
 )
@@ -61,8 +61,25 @@ def test_entries_are_found_by_kind_and_subject_and_page(
     assert [one.sequence for one in everything] == [1, 2]
     assert [one.sequence for one in audit.entries(store.reader, after=2)] == [3, 4]
     assert [one.subject for one in audit.entries(store.reader, kind=Kind.SITE)] == ["a", "b"]
-    found = audit.entries(store.reader, kind=Kind.SITE, subject="a", after=2)
-    assert [one.sequence for one in found] == [4]
+    found = audit.of_subject(store.reader, Kind.SITE, "a")
+    assert [one.sequence for one in found] == [2, 4]
+
+
+def test_what_happened_to_a_device_is_found_by_its_enrolment(store: Store) -> None:
+    lease, other = proven(store, 1), device(store, 2)
+    note(store)
+
+    found = audit.of_device(store.reader, lease.enrolment_id)
+
+    assert [one.event for one in found] == [
+        "discovered",
+        "ticket_matched",
+        "identity_proven",
+        "bound",
+    ]
+    assert {one.enrolment_id for one in found} == {lease.enrolment_id}
+    assert len(audit.of_device(store.reader, other.enrolment_id)) == 1
+    assert audit.of_subject(store.reader, Kind.ENROLMENT, str(lease.enrolment_id)) == []
 
 
 @pytest.mark.parametrize("length", [MAX_DETAIL - 1, MAX_DETAIL, MAX_DETAIL + 1])

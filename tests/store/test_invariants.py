@@ -18,7 +18,6 @@ DAMAGES = [
     ("I1", "UPDATE issuances SET certificate = NULL"),
     ("I1", "UPDATE issuances SET certificate = x'3000'"),
     ("I1", "UPDATE issuances SET tbs = x'3000'"),
-    ("I1", "UPDATE issuances SET thumbprint = 'another' WHERE id = 1"),
     ("I2", "UPDATE issuances SET serial = 'ff' WHERE id = 1"),
     ("I4", "UPDATE issuances SET key_digest = (SELECT min(key_digest) FROM issuances)"),
     ("I5", "DELETE FROM bindings"),

@@ -91,7 +91,7 @@ def test_the_newest_report_counts_and_the_older_ones_stay_in_the_audit(store: St
 
     assert software.last_report(store.reader, uri()) == current
     assert software.last_report(store.reader, uri(2)) is None
-    entries = audit.entries(store.reader, kind=Kind.SOFTWARE, subject=uri())
+    entries = audit.of_subject(store.reader, Kind.SOFTWARE, uri())
     assert [(one.event, one.detail) for one in entries] == [
         ("outdated", "revision 2.0"),
         ("current", "revision 2.1"),

@@ -16,6 +16,7 @@ from registrar.store import (
     Store,
     Transaction,
     applications,
+    audit,
     bindings,
     enrolments,
     inbox,
@@ -23,6 +24,7 @@ from registrar.store import (
     leases,
     software,
     tickets,
+    trust,
 )
 from registrar.store.applications import ApplicationRecord
 from registrar.store.schema import connect
@@ -112,11 +114,11 @@ CASES: dict[str, Callable[[Transaction, Lease], object]] = {
     "applications": lambda tx, lease: applications.of(tx, lease.enrolment_id),
     "active": lambda tx, lease: issuances.active(tx, enrolment_id=lease.enrolment_id),
     "active of the site": lambda tx, _: issuances.active(tx, enrolment_id=None),
-    "active of one": lambda tx, lease: issuances.active(
-        tx, enrolment_id=lease.enrolment_id, application_uri=uri()
-    ),
     "history": lambda tx, lease: issuances.history(tx, lease.enrolment_id),
-    "find certificate": lambda tx, _: issuances.find(tx, b"certificate"),
+    "find certificate": lambda tx, _: issuances.find(tx, wanted(None, 5).certificate),
+    "audit of a device": lambda tx, lease: audit.of_device(tx, lease.enrolment_id),
+    "audit of a Ticket": lambda tx, _: audit.of_subject(tx, audit.Kind.TICKET, digest()),
+    "version of the lists": lambda tx, _: trust.version(tx),
     "tickets_for": lambda tx, _: tickets.tickets_for(tx, [uri(1), uri(2)]),
     "ticket": lambda tx, _: tickets.get(tx, digest()),
     "rejected_for": lambda tx, _: tickets.rejected_for(tx, [uri(1), uri(2)]),
