@@ -5,6 +5,7 @@
 #   make test                   everything a change has to pass
 #   make fuzz [MUTANTS=100000] [SEED=…] [SECONDS_EACH=60]
 #   make coverage               of the trust core: every line, every branch
+#   make mutants [EACH=120]     of the trust core: nine of ten have to be noticed
 #   make sanitize               the tests of compiled code, with address and undefined sanitizers
 #   make lint  make bench  make clean
 
@@ -22,7 +23,7 @@ BIN := $(VENV)/bin
 NATIVE := $(wildcard _native/*.pyx _native/*.pxi _native/*.pxd)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: build demo test fuzz coverage sanitize bench lint compiled clean
+.PHONY: build demo test fuzz coverage mutants sanitize bench lint compiled clean
 
 build: $(VENV)/.built
 
@@ -73,6 +74,11 @@ coverage: $(VENV)/.developing compiled
 	REGISTRAR_PURE=1 $(BIN)/coverage run --append --branch $(MEASURED) -m pytest $(TRUST_TESTS)
 	$(BIN)/coverage report --show-missing --fail-under=100
 
+# EACH draws so many of every module, by SEED; all of them take two hours on two cores.
+mutants: $(VENV)/.developing compiled
+	$(BIN)/python -m pip install --quiet --no-build-isolation --editable '.[mutation]'
+	$(BIN)/python -m tests.mutation $(if $(EACH),--each $(EACH)) $(if $(SEED),--seed $(SEED))
+
 # The guided search needs atheris, which has no wheel for every Python.
 fuzz: $(VENV)/.developing compiled
 	$(BIN)/python -m tests.fuzz --mutants $(MUTANTS) $(if $(SEED),--seed $(SEED))
@@ -110,5 +116,5 @@ bench: build
 	$(BIN)/python -m benchmarks.campaign --devices 500
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info _native/*.so .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) build dist mutants *.egg-info _native/*.so .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

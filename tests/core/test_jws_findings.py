@@ -57,6 +57,7 @@ def test_what_is_wrong_with_a_document_is_said(members: dict[str, Any], why: str
         ({"payload_bytes": 9}, f"a payload of {len(PAYLOAD)} bytes exceeds 9"),
         ({"signatures": 1}, "2 signatures exceed 1"),
     ],
+    ids=["document", "payload", "signatures"],
 )
 def test_what_exceeds_a_limit_is_said(limits: dict[str, int], why: str) -> None:
     with pytest.raises(TicketInvalid) as caught:
