@@ -2,14 +2,14 @@
 
 Workload: the genuine mix of the demo, without impostors; the fleet is a process of its own on the
 same machine, a SoftwareUpdateManager in it. Baseline: the floor of ``benchmarks.floor`` for just
-these Devices, timed before and after the campaign in the process of the Registrar, while another
+these Devices, timed before and after each campaign in the process of the Registrar, while another
 process does the same on the other core, as the fleet does during the campaign: cores that share a
 clock and a cache are slower together. CPU is user plus system time of the Registrar's process with
-its threads; the fleet's is its own.
+its threads; the fleet's is its own. The figures are those of the round with the median ratio.
 ``ratio_to_floor`` has to stay at or below 4, ``registrar_peak_rss_mb`` at or below 120, and every
 Device, asked over TCP, has to be onboarded.
 
-    python -m benchmarks.campaign [--devices 500] [--seed 1] [--json]
+    python -m benchmarks.campaign [--devices 500] [--rounds 3] [--seed 1] [--json]
 """
 
 from __future__ import annotations
@@ -22,7 +22,9 @@ import sys
 import tempfile
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from statistics import median_low
 
 from benchmarks.floor import Kind, Operation, floor_s, measure, private_key_operations
 from benchmarks.report import show
@@ -121,23 +123,56 @@ def mean(measured: Sequence[Costs]) -> Costs:
     }
 
 
-def run(devices: int, seed: int) -> Mapping[str, object]:
-    """Onboard a plant between two measurements of the floor."""
-    watch = FleetWatch()
+def run(devices: int, seed: int, rounds: int) -> Mapping[str, object]:
+    """Onboard plants, each between two measurements of the floor.
+
+    Returns:
+        The figures of the round with the median ratio, the ratios of all rounds, and how many
+        Devices of any round are not as they have to be.
+    """
+    kinds = kinds_of(devices, seed)
+    seen: list[Mapping[str, object]] = []
     before = measure_beside_another()
+    for number in range(1, rounds + 1):
+        print(f"round {number} of {rounds}", file=sys.stderr)
+        campaign = onboard(devices, seed)
+        after = measure_beside_another()
+        floor_ms = 1000 * floor_s(kinds, mean([before, after])) / devices
+        seen.append(figures(campaign, kinds, floor_ms))
+        before = after
+    ratios = [_number(one, "ratio_to_floor") for one in seen]
+    return {
+        **seen[ratios.index(median_low(ratios))],
+        "ratio_to_floor_of_each_round": ratios,
+        "wrong": sum(_number(one, "wrong") for one in seen),
+    }
+
+
+def _number(figures: Mapping[str, object], name: str) -> float:
+    number = figures[name]
+    assert isinstance(number, int | float)
+    return number
+
+
+@dataclass(frozen=True, slots=True)
+class Campaign:
+    """What one campaign did."""
+
+    report: DemoReport
+    fleet_cpu_s: float
+    certificates: int
+    """How many certificates for Devices the CAs have signed."""
+
+
+def onboard(devices: int, seed: int) -> Campaign:
+    """Onboard a plant of its own."""
+    watch = FleetWatch()
     with tempfile.TemporaryDirectory(prefix="registrar-campaign-") as directory:
         kept = Path(directory)
         demo = Demo(devices=devices, seed=seed, impostors=0, keep=kept, view=watch)
         report = run_command(demo.run())
         certificates = certificates_signed(kept / "site" / "registrar.db")
-    kinds = kinds_of(devices, seed)
-    floor_ms = 1000 * floor_s(kinds, mean([before, measure_beside_another()])) / devices
-    return {
-        **figures(report, kinds, floor_ms),
-        "fleet_cpu_ms_per_device": 1000 * watch.cpu_s / devices,
-        "private_key_operations_per_device": (report.private_key_operations + certificates)
-        / devices,
-    }
+    return Campaign(report, watch.cpu_s, certificates)
 
 
 def certificates_signed(database: Path) -> int:
@@ -149,8 +184,9 @@ def certificates_signed(database: Path) -> int:
     return int(count)
 
 
-def figures(report: DemoReport, kinds: Sequence[Kind], floor_ms: float) -> Mapping[str, object]:
-    """Return what the demo saw, beside the floor."""
+def figures(campaign: Campaign, kinds: Sequence[Kind], floor_ms: float) -> Mapping[str, object]:
+    """Return what a campaign did, beside the floor."""
+    report = campaign.report
     return {
         "compiled": is_compiled(),
         "devices": report.devices,
@@ -168,6 +204,9 @@ def figures(report: DemoReport, kinds: Sequence[Kind], floor_ms: float) -> Mappi
         "ratio_to_floor": report.registrar_cpu_ms_per_device / floor_ms,
         "exchanges_per_device": report.exchanges / report.devices,
         "floor_private_key_operations_per_device": _average(map(private_key_operations, kinds)),
+        "private_key_operations_per_device": (report.private_key_operations + campaign.certificates)
+        / report.devices,
+        "fleet_cpu_ms_per_device": 1000 * campaign.fleet_cpu_s / report.devices,
     }
 
 
@@ -180,15 +219,17 @@ def main() -> int:
     """Run, print, and return 1 where a Device or a figure is not as it has to be."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--devices", type=int, default=500)
+    parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
-    results = run(arguments.devices, arguments.seed)
+    results = run(arguments.devices, arguments.seed, max(1, arguments.rounds))
     show(results, as_json=arguments.json)
-    ratio, memory = results["ratio_to_floor"], results["registrar_peak_rss_mb"]
-    assert isinstance(ratio, float)
-    assert isinstance(memory, float)
-    return int(bool(results["wrong"]) or ratio > RATIO or memory > PEAK_RSS_MB)
+    return int(
+        _number(results, "wrong") > 0
+        or _number(results, "ratio_to_floor") > RATIO
+        or _number(results, "registrar_peak_rss_mb") > PEAK_RSS_MB
+    )
 
 
 if __name__ == "__main__":
