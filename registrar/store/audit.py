@@ -93,17 +93,18 @@ def append(
         before: the state the change left, if it changed one.
         after: the state it led to.
     """
+    # Plain texts: the driver asks of everything else, enums too, how to write it.
     tx.change_later(
         _INSERT,
         (
             cause.stamp(),
             cause.actor,
-            kind,
+            str(kind),
             str(subject),
             enrolment_id,
-            event,
-            before,
-            after,
+            str(event),
+            str(before),
+            str(after),
             cause.reason,
             (detail or cause.detail)[:MAX_DETAIL],
         ),

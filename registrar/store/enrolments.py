@@ -169,7 +169,7 @@ def _advance(
     number, before = former["id"], State(former["state"])
     after = next_state(before, event)
     changes: dict[str, Any] = {
-        "state": after,
+        "state": str(after),
         "reason": cause.reason,
         "detail": cause.detail[: audit.MAX_DETAIL],
         "updated": cause.stamp(),
@@ -192,7 +192,8 @@ def _advance(
         after=after,
     )
     # Built here, because reading the row back would cost as much as writing it.
-    return _row({**former, **changes}.values())
+    known = dict(zip(former.keys(), former, strict=True))
+    return _row({**known, **changes}.values())
 
 
 def count_attempt(tx: Transaction, lease: Lease) -> int:
