@@ -10,9 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from types import MappingProxyType
+from typing import Final
 
+from registrar.core.trust import TrustListName
 from registrar.store import issuances, tickets, trust
 from registrar.store.transaction import Readable
+
+_LISTS: Final = (TrustListName.APPLICATIONS, TrustListName.ADMINISTRATORS)
 
 
 def taken(
@@ -28,8 +32,8 @@ def taken(
     """
     wanted = frozenset(uris)
     owners = dict.fromkeys(reserved, "the configuration of this site")
-    for listed in (trust.applications(reader), trust.administrators(reader)):
-        for certificate in listed.trusted_certificates:
+    for name in _LISTS:
+        for certificate in trust.trusted_certificates(reader, name):
             if wanted.isdisjoint(certificate.san_uris):
                 continue
             issuance = issuances.find(reader, certificate.der)

@@ -155,6 +155,15 @@ def entries(reader: Readable, name: TrustListName) -> list[TrustEntry]:
     ]
 
 
+def trusted_certificates(reader: Readable, name: TrustListName) -> list[Certificate]:
+    """Return the certificates one list trusts, without what only helps to build chains."""
+    rows = reader.query(
+        "SELECT der FROM trust WHERE list = ? AND role = ? AND kind = ? ORDER BY rowid",
+        (name, Role.TRUSTED, EntryKind.CERTIFICATE),
+    )
+    return [Certificate.from_der(row["der"]) for row in rows]
+
+
 def version(reader: Readable) -> int:
     """Return a number that grows with every change of any list, whatever the clock does."""
     number: int = reader.query(

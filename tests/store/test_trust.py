@@ -43,6 +43,7 @@ def test_an_entry_of_one_list_is_in_no_other(store: Store, name: TrustListName) 
     for other, load in LOADERS.items():
         expected = (ca.certificate,) if other is name else ()
         assert load(store.reader).trusted_certificates == expected
+        assert trust.trusted_certificates(store.reader, other) == [*expected]
 
 
 def test_roles_and_kinds_come_back_as_they_were_put(store: Store) -> None:
@@ -55,6 +56,7 @@ def test_roles_and_kinds_come_back_as_they_were_put(store: Store) -> None:
     loaded = trust.ticket_authorities(store.reader)
 
     assert loaded.trusted_certificates == (anchor.certificate,)
+    assert trust.trusted_certificates(store.reader, TICKETS) == [anchor.certificate]
     assert loaded.issuer_certificates == (helper.certificate,)
     assert [crl.issuer_bytes for crl in loaded.trusted_crls] == [anchor.certificate.subject_bytes]
     assert [crl.issuer_bytes for crl in loaded.issuer_crls] == [helper.certificate.subject_bytes]
