@@ -113,6 +113,7 @@ bench: build
 	$(BIN)/python -m benchmarks.tickets
 	$(BIN)/python -m benchmarks.imports
 	$(BIN)/python -m benchmarks.matching
+	$(BIN)/python -m benchmarks.channel
 	$(BIN)/python -m benchmarks.campaign --devices 500
 
 clean:

@@ -1,0 +1,108 @@
+"""One onboarding conversation as data: what is asked, and what a Device answers.
+
+Server and Clients of ``benchmarks.channel`` share it. Only sizes and types matter: the bytes stand
+for a signing request, a TrustList and certificates.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from asyncua import ua
+
+from registrar.wire.builtin import node_id
+
+NAMESPACE: Final = 1
+OBJECTS: Final = node_id(85)
+DEVICE: Final = node_id(1, NAMESPACE)
+DEVICE_NAME: Final = "Device"
+SERIAL_NUMBER: Final = node_id(2, NAMESPACE)
+IS_SINGLETON: Final = node_id(3, NAMESPACE)
+READ: Final = (SERIAL_NUMBER, IS_SINGLETON)
+"""Variables, each read by a request of its own."""
+
+PATH: Final = (DEVICE_NAME, "IsSingleton")
+"""Names to translate, from the Objects folder on."""
+
+_GROUP, _TYPE = node_id(14156), node_id(12560)
+_HANDLE = ua.Variant(7, ua.VariantType.UInt32)
+_CHANGED = ua.Variant(True, ua.VariantType.Boolean)
+
+
+def _bytes(size: int) -> ua.Variant:
+    return ua.Variant(bytes(range(256)) * (size // 256) + bytes(size % 256))
+
+
+def _node(identifier: ua.NodeId) -> ua.Variant:
+    return ua.Variant(identifier, ua.VariantType.NodeId)
+
+
+def _string(text: str) -> ua.Variant:
+    return ua.Variant(text, ua.VariantType.String)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MethodCall:
+    """A Method of the Device, with the arguments of its one call."""
+
+    name: str
+    number: int
+    inputs: tuple[ua.Variant, ...] = ()
+    outputs: tuple[ua.Variant, ...] = ()
+
+    @property
+    def method_id(self) -> ua.NodeId:
+        return node_id(self.number, NAMESPACE)
+
+
+_OPEN: Final = MethodCall(
+    name="Open",
+    number=11,
+    inputs=(ua.Variant(1, ua.VariantType.Byte),),
+    outputs=(_HANDLE,),
+)
+
+CALLS: Final[Sequence[MethodCall]] = (
+    MethodCall(
+        name="CreateSigningRequest",
+        number=10,
+        inputs=(
+            _node(_GROUP),
+            _node(_TYPE),
+            _string("CN=Device"),
+            ua.Variant(False, ua.VariantType.Boolean),
+            _bytes(32),
+        ),
+        outputs=(_bytes(900),),
+    ),
+    _OPEN,
+    MethodCall(
+        name="Read",
+        number=12,
+        inputs=(_HANDLE, ua.Variant(65_536, ua.VariantType.Int32)),
+        outputs=(_bytes(3000),),
+    ),
+    MethodCall(name="Close", number=13, inputs=(_HANDLE,)),
+    _OPEN,
+    MethodCall(name="Write", number=14, inputs=(_HANDLE, _bytes(4000))),
+    MethodCall(name="CloseAndUpdate", number=15, inputs=(_HANDLE,), outputs=(_CHANGED,)),
+    MethodCall(
+        name="UpdateCertificate",
+        number=16,
+        inputs=(
+            _node(_GROUP),
+            _node(_TYPE),
+            _bytes(1200),
+            ua.Variant([_bytes(1000).Value], ua.VariantType.ByteString, is_array=True),
+            _string("PFX"),
+            _bytes(0),
+        ),
+        outputs=(_CHANGED,),
+    ),
+    MethodCall(name="ApplyChanges", number=17),
+)
+"""The calls in their order, each in a request of its own."""
+
+SERVICES: Final = len(READ) + 1 + len(CALLS)
