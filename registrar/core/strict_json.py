@@ -118,7 +118,7 @@ def _check_text(value: JsonValue) -> None:
     """Refuse half a surrogate pair; the depth is already bounded."""
     if isinstance(value, str):
         try:
-            value.encode("utf-8")
+            value.encode()
         except UnicodeError as error:
             raise DecodingError("half a surrogate pair in a string") from error
     elif isinstance(value, list):

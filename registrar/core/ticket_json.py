@@ -131,7 +131,7 @@ def _unwrap(members: Mapping[str, JsonValue], wanted: TicketType) -> Mapping[str
         found = members["UaTypeId"]
         if not any(found == f"nsu={_ONBOARDING};i={number}" for number in _TYPE_IDS[wanted]):
             raise DecodingError(f"UaTypeId {str(found)[:80]!r} is not {wanted}")
-        return {name: value for name, value in members.items() if name != "UaTypeId"}
+        return members
     if "TypeId" in members and "Body" in members:
         found, body = members["TypeId"], members["Body"]
         if not isinstance(found, Mapping) or found.get("Namespace") != _ONBOARDING:
@@ -218,7 +218,7 @@ def _chains(value: JsonValue) -> tuple[bytes, ...]:
 
 def _encode(value: object) -> object:
     if isinstance(value, bytes):
-        return base64.b64encode(value).decode("ascii")
+        return base64.b64encode(value).decode()
     if isinstance(value, datetime):
         return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
     if isinstance(value, CertificateAuthority):

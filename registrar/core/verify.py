@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -394,13 +395,11 @@ class TicketVerifier:
 
 def _decode(payload: bytes, good: Sequence[ProtectedHeader]) -> Ticket:
     """Read the payload as the first type that a good signature names and the payload has."""
-    problem = TicketInvalid("no type")
-    for ticket_type in dict.fromkeys(header.ticket_type for header in good):
-        try:
+    *others, last = dict.fromkeys(header.ticket_type for header in good)
+    for ticket_type in others:
+        with suppress(TicketInvalid):
             return decode_ticket(payload, ticket_type)
-        except TicketInvalid as error:
-            problem = error
-    raise problem
+    return decode_ticket(payload, last)
 
 
 def _question(signature: JwsSignature, header: ProtectedHeader) -> SignatureCheck:

@@ -319,7 +319,9 @@ def test_gathering_follows_composites_upwards_and_asks_for_nothing_twice() -> No
 def test_gathering_does_not_ask_in_circles() -> None:
     uris = [COMPOSITE_URI, OUTER_URI, "urn:builder.com:hall-1"]
     inner = composite(uris[0], devices=[DEVICE_URI], composites=[uris[2]])
-    circle = [inner, *(composite(uris[at], composites=[uris[at - 1]]) for at in (1, 2))]
+    middle = composite(uris[1], composites=[uris[0]])
+    outer = composite(uris[2], composites=[uris[1]], opc_uri=uris[0])
+    circle = (inner, middle, outer)
     asked: list[str] = []
 
     def find(uris: Collection[str]) -> list[ValidTicket]:

@@ -518,6 +518,7 @@ def test_the_ends_of_a_period_belong_to_it() -> None:
         ("[::1]", True),
         ("dotted.local", True),
         ("device.localX", False),
+        ("ending", False),
         ("X[::1]X", False),
         ("other.local", False),
         ("127.0.0.3", False),
@@ -526,9 +527,8 @@ def test_the_ends_of_a_period_belong_to_it() -> None:
 def test_the_host_is_one_of_the_names(host: str, is_good: bool) -> None:
     ca = root()
     addresses = [x509.IPAddress(ip_address(text)) for text in ("127.0.0.2", "::1")]
-    leaf = ca.issue(
-        "leaf", names=[x509.DNSName("device.local"), x509.DNSName("dotted.local."), *addresses]
-    )
+    names = [x509.DNSName(text) for text in ("device.local", "dotted.local.", "endingX")]
+    leaf = ca.issue("leaf", names=[*names, *addresses])
     options = replace(PLAIN, host=host)
 
     if is_good:
@@ -584,6 +584,10 @@ def test_a_certificate_serves_only_its_purpose(more: dict[str, Any], purpose: Pu
     ("more", "purpose"),
     [
         ({"key": rsa_key(), "key_usage": _RSA_USAGE}, Purpose.APPLICATION),
+        (
+            {"key": rsa_key(), "key_usage": usage("digital_signature", "key_encipherment")},
+            Purpose.APPLICATION,
+        ),
         ({"extended": [x509.OID_CLIENT_AUTH]}, Purpose.APPLICATION),
         ({"extended": [x509.ObjectIdentifier("2.5.29.37.0")]}, Purpose.APPLICATION),
         ({"key": rsa_key(), "key_usage": usage("digital_signature")}, Purpose.DEVICE_IDENTITY),

@@ -13,7 +13,7 @@ from cryptography.x509.oid import NameOID
 
 from registrar.core.certificate import Certificate
 from registrar.core.der import BIT_STRING, SEQUENCE, encode
-from registrar.core.path import MAX_SIGNATURE_CHECKS, SignatureBudget, validate_path
+from registrar.core.path import MAX_SIGNATURE_CHECKS, NEVER, SignatureBudget, validate_path
 from registrar.core.trust import TrustList
 from registrar.core.validation import Check, Purpose, ValidationOptions
 from registrar.errors import CertificateRejected, Reason
@@ -260,3 +260,18 @@ def test_the_callers_budget_is_used() -> None:
     )
 
     assert budget.left == MAX_SIGNATURE_CHECKS - 3
+
+
+def test_belief_ends_with_what_ends_first_of_what_has_not_ended() -> None:
+    def ends(leaf: Issued, *above: Issued) -> object:
+        options = replace(PLAIN, suppress=frozenset(Check))
+        return validate_path(
+            leaf.certificate, trust=trusting(*above), now=NOW, options=options
+        ).ends
+
+    ca = root(not_after=NOW + YEAR)
+
+    assert ends(ca.issue("leaf", not_after=NOW), ca) == NOW
+    assert ends(ca.issue("leaf", not_after=NOW - YEAR / 2), ca) == NOW + YEAR
+    alone = make("alone", not_after=NOW - YEAR / 2)
+    assert ends(alone, alone) == NEVER

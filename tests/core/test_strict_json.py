@@ -76,9 +76,9 @@ def test_the_depth_is_limited(depth: int) -> None:
 @pytest.mark.clause("R76")
 @pytest.mark.parametrize("excess", [0, 1])
 def test_levels_that_end_are_not_counted_and_those_around_them_are(excess: int) -> None:
-    """Two lists stand beside each other on the deepest level."""
-    inner = MAX_DEPTH - 2 + excess
-    text = '{"a":' + "[" * inner + "[],[]" + "]" * inner + ',"b":[]}'
+    """A list ends one level above the deepest; the next goes on from where that one began."""
+    inner = MAX_DEPTH - 3 + excess
+    text = '{"a":' + "[" * inner + "[],[[]]" + "]" * inner + ',"b":[]}'
 
     if excess:
         with pytest.raises(DecodingError, match=f"more than {MAX_DEPTH} levels"):

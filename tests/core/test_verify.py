@@ -16,7 +16,14 @@ from hypothesis import strategies as st
 
 from registrar.core.jws import JwsLimits
 from registrar.core.trust import TicketAuthorities, TrustList
-from registrar.core.verify import Route, TicketPolicy, TicketVerifier, ValidTicket
+from registrar.core.valid_ticket import SignatureOutcome
+from registrar.core.verify import (
+    MAX_WASTED_CHECKS,
+    Route,
+    TicketPolicy,
+    TicketVerifier,
+    ValidTicket,
+)
 from registrar.errors import Reason, TicketInvalid
 from registrar.status import StatusCode
 from tests.core.building import (
@@ -573,3 +580,47 @@ def test_each_ticket_is_verified_again_by_the_route_it_came() -> None:
         else:
             assert isinstance(again, TicketInvalid)
             assert again.reason is Reason.TICKET_SIGNER_UNTRUSTED
+
+
+def test_what_became_of_each_signature_is_told() -> None:
+    named = {**header(MAKER.signer), "opc-uri": COMPOSITE_URI}
+    spoilt = {**entry(PAYLOAD, MAKER.signer, named), "signature": base64url(bytes(64))}
+    text = document(
+        PAYLOAD, entry(PAYLOAD, MAKER.signer, named), spoilt, entry(PAYLOAD, STRANGER.signer), {}
+    )
+    believed = SignatureOutcome(
+        signer=MAKER.signer.certificate.thumbprint,
+        signer_subject=MAKER.signer.certificate.subject,
+        composite_uri=COMPOSITE_URI,
+    )
+
+    ticket = verify(text)
+
+    assert ticket.outcomes == (
+        believed,
+        replace(
+            believed,
+            reason=Reason.TICKET_SIGNATURE_INVALID,
+            detail="the signature does not fit content and key",
+        ),
+        SignatureOutcome(
+            reason=Reason.TICKET_SIGNER_UNTRUSTED,
+            detail="none of 2 certificates of its chain that may be is in the list",
+            signer=STRANGER.signer.certificate.thumbprint,
+            signer_subject=STRANGER.signer.certificate.subject,
+        ),
+        SignatureOutcome(reason=Reason.TICKET_MALFORMED, detail="protected is not a string"),
+    )
+
+
+@pytest.mark.parametrize("strangers", [MAX_WASTED_CHECKS - 1, MAX_WASTED_CHECKS])
+def test_what_strangers_may_waste_is_counted_exactly(strangers: int) -> None:
+    """A self-signed stranger costs one check, wherever the verdict on him comes from."""
+    policy = TicketPolicy(limits=JwsLimits(signatures=64))
+    parts = [entry(PAYLOAD, make("stranger"))] * strangers
+    text = document(PAYLOAD, *parts, entry(PAYLOAD, MAKER.signer))
+
+    if strangers < MAX_WASTED_CHECKS:
+        assert verify(text, policy=policy).signer == MAKER.signer.certificate.thumbprint
+    else:
+        assert refusal(text, policy=policy) is Reason.TICKET_SIGNER_UNTRUSTED
