@@ -26,7 +26,6 @@ FLOORS: Mapping[str, int] = {
     "simulate": 6,
     "app": 7,
     "cli": 8,
-    "web": 8,
 }
 """The floor of each room."""
 

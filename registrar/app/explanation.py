@@ -24,7 +24,7 @@ _WORDS: Final[dict[str, str]] = {
     "discovered": "its URL became known",
     Event.TICKET_MATCHED: "a valid Ticket matched one of its certificates",
     Event.TICKET_MISSING: "no valid Ticket matched it",
-    Event.TICKETS_RECEIVED: "Tickets arrived; it was looked at again",
+    Event.TICKETS_RECEIVED: "it was looked at again for a Ticket",
     Event.OWN_CERTIFICATE_SERVED: "it already served a DCA Certificate of this site",
     Event.APPROVAL_NEEDED: "it needs an approval",
     Event.APPROVED: "it was approved",

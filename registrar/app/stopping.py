@@ -11,14 +11,10 @@ from registrar.app.reverification import verify_again
 from registrar.app.settings import Settings
 from registrar.core.certificate import Certificate
 from registrar.core.identity import ticket_trust
-from registrar.core.trust import TrustListName
 from registrar.core.valid_ticket import ValidTicket
-from registrar.errors import FileInvalid
 from registrar.store import authorities, tickets
-from registrar.store import trust as stored_trust
 from registrar.store.enrolments import by_ticket
 from registrar.store.store import Store
-from registrar.store.trust import EntryKind
 
 COLUMNS: Final = ("uri", "basis", "url", "state")
 
@@ -41,28 +37,6 @@ class Affected:
     def row(self) -> dict[str, str]:
         """Return the values of ``COLUMNS``."""
         return {"uri": self.uri, "basis": self.basis, "url": self.url, "state": self.state}
-
-
-def find_certificate(store: Store, thumbprint: str) -> Certificate:
-    """Return the certificate in any list whose thumbprint begins so.
-
-    Raises:
-        FileInvalid: there is none, or more than one.
-    """
-    wanted = thumbprint.lower().replace(":", "")
-    found = {
-        entry.digest: entry.der
-        for name in TrustListName
-        for entry in stored_trust.entries(store.reader, name)
-        if entry.kind is EntryKind.CERTIFICATE and entry.digest.startswith(wanted)
-    }
-    if len(found) != 1:
-        raise FileInvalid(
-            f"names {len(found)} certificates of all lists, not one",
-            subject=thumbprint,
-            next_action="Take the thumbprint from registrar trust list.",
-        )
-    return Certificate.from_der(*found.values())
 
 
 def stop(store: Store, settings: Settings, certificate: Certificate) -> list[Affected]:

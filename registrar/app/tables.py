@@ -52,7 +52,9 @@ def read_table(path: Path, *, known: Collection[str]) -> Iterator[tuple[int, dic
                 cells = zip(columns, row, strict=False)
                 if row:
                     yield rows.line_num, {name: cell.strip() for name, cell in cells if name}
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+    except OSError as error:
+        raise FileInvalid(f"cannot be read: {error.strerror}", subject=str(path)) from error
+    except (UnicodeDecodeError, csv.Error) as error:
         raise FileInvalid(f"is no table: {error}", subject=str(path)) from error
 
 

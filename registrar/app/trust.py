@@ -132,21 +132,35 @@ def find(store: Store, name: TrustListName, thumbprint: str) -> Entry:
     Raises:
         FileInvalid: there is none, or more than one.
     """
+    return _shown(_only(thumbprint, stored.entries(store.reader, name), f"entries of {name}"))
+
+
+def find_certificate(store: Store, thumbprint: str) -> Certificate:
+    """Return the certificate in any list whose thumbprint begins so.
+
+    Raises:
+        FileInvalid: there is none, or more than one.
+    """
+    certificates = {
+        entry.digest: entry
+        for name in TrustListName
+        for entry in stored.entries(store.reader, name)
+        if entry.kind is EntryKind.CERTIFICATE
+    }
+    found = _only(thumbprint, certificates.values(), "certificates of all lists")
+    return Certificate.from_der(found.der)
+
+
+def _only(thumbprint: str, entries: Iterable[TrustEntry], what: str) -> TrustEntry:
     wanted = thumbprint.lower().replace(":", "")
     if len(wanted) < MIN_THUMBPRINT_LENGTH:
-        raise FileInvalid(
-            f"{len(wanted)} digits are fewer than {MIN_THUMBPRINT_LENGTH}",
-            subject=thumbprint,
-            next_action=_LISTED,
-        )
-    found = [one for one in stored.entries(store.reader, name) if one.digest.startswith(wanted)]
+        problem = f"{len(wanted)} digits are fewer than {MIN_THUMBPRINT_LENGTH}"
+        raise FileInvalid(problem, subject=thumbprint, next_action=_LISTED)
+    found = [one for one in entries if one.digest.startswith(wanted)]
     if len(found) != 1:
-        raise FileInvalid(
-            f"names {len(found)} entries of {name}, not one",
-            subject=thumbprint,
-            next_action=_LISTED,
-        )
-    return _shown(found[0])
+        problem = f"names {len(found)} {what}, not one"
+        raise FileInvalid(problem, subject=thumbprint, next_action=_LISTED)
+    return found[0]
 
 
 def remove(store: Store, entry: Entry) -> None:

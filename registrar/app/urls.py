@@ -36,7 +36,7 @@ def read_urls(arguments: Iterable[str]) -> tuple[list[str], list[str]]:
             if not problem and len(urls) >= MAX_URLS:
                 problem = f"is one more than {MAX_URLS} URLs"
             if problem:
-                problems.append(f"{source}: {text[:80]!r} {problem}; next: correct the line")
+                problems.append(f"{source}: {text[:80]!r} {problem}; next: correct it")
             else:
                 urls[text] = None
     if arguments and not urls and not problems:

@@ -53,7 +53,7 @@ def load_given_authority(
     """
     certificates = read_certificates(certificate_path)
     if not certificates:
-        raise FileInvalid(f"{certificate_path.name} holds no certificate in PEM")
+        raise FileInvalid("holds no certificate in PEM", subject=str(certificate_path))
     chain = _chain(certificates[0], certificates[1:])
     for certificate in chain:
         _check_authority(certificate, now)
@@ -62,7 +62,7 @@ def load_given_authority(
     authority = Authority(name=name, certificate=chain[0], key=key, issuers=chain[1:])
     for issuer in chain[1:]:
         if not any(crl.issuer_bytes == issuer.subject_bytes for crl in crls):
-            raise FileInvalid(f"{certificate_path.name} holds no CRL of {issuer.subject}")
+            raise FileInvalid(f"holds no CRL of {issuer.subject}", subject=str(certificate_path))
     own = [crl for crl in crls if crl.issuer_bytes == chain[0].subject_bytes]
     return GivenAuthority(
         authority=authority,

@@ -38,7 +38,7 @@ def read_certificates(path: Path) -> list[Certificate]:
     try:
         return [Certificate.from_der(der) for der in _blocks(path, CERTIFICATE)]
     except CertificateRejected as error:
-        raise FileInvalid(f"{path.name}: {error}", subject=path.name) from error
+        raise FileInvalid(str(error), subject=str(path)) from error
 
 
 def read_crls(path: Path) -> list[Crl]:
@@ -51,7 +51,7 @@ def read_crls(path: Path) -> list[Crl]:
     try:
         return [Crl.from_der(der) for der in _blocks(path, CRL)]
     except CertificateRejected as error:
-        raise FileInvalid(f"{path.name}: {error}", subject=path.name) from error
+        raise FileInvalid(str(error), subject=str(path)) from error
 
 
 def write_pem(path: Path, label: str, ders: Iterable[bytes]) -> None:
@@ -70,7 +70,7 @@ def encode_pem(label: str, der: bytes) -> bytes:
 def _blocks(path: Path, label: str) -> list[bytes]:
     found = _BLOCK.findall(read_file(path, limit_bytes=MAX_PEM_BYTES))
     if len(found) > MAX_BLOCKS:
-        raise FileInvalid(f"{path.name} has more than {MAX_BLOCKS} blocks", subject=path.name)
+        raise FileInvalid(f"has more than {MAX_BLOCKS} blocks", subject=str(path))
     try:
         return [
             base64.b64decode(b"".join(text.split()), validate=True)
@@ -78,4 +78,4 @@ def _blocks(path: Path, label: str) -> list[bytes]:
             if name == label.encode()
         ]
     except binascii.Error as error:
-        raise FileInvalid(f"{path.name} holds no Base64: {error}", subject=path.name) from error
+        raise FileInvalid(f"holds no Base64: {error}", subject=str(path)) from error

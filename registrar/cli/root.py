@@ -11,6 +11,7 @@ from __future__ import annotations
 import errno
 import importlib
 import os
+import sys
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -34,6 +35,8 @@ MISUSED: Final = 2
 UNAVAILABLE: Final = 3
 INTERRUPTED: Final = 130
 """What a shell expects after Ctrl-C."""
+PIPE_CLOSED: Final = 141
+"""What a shell expects of one whose reader has gone."""
 
 _GOES_ON: Final = frozenset({"onboard", "import", "add"})
 """Commands that look first at what was done already."""
@@ -102,7 +105,14 @@ class Commands(click.Group):
                 err=True,
             )
             raise click.exceptions.Exit(INTERRUPTED) from None
-        except (click.ClickException, click.exceptions.Exit, click.Abort):
+        except click.Abort:
+            click.echo("registrar: nothing was changed; next: answer y, or give --yes", err=True)
+            raise click.exceptions.Exit(MISUSED) from None
+        except BrokenPipeError:
+            # What is left in the buffer would be written, and fail, once more at the end.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise click.exceptions.Exit(PIPE_CLOSED) from None
+        except (click.ClickException, click.exceptions.Exit):
             raise
         except Exception as error:
             if os.environ.get(TRACEBACK):

@@ -9,6 +9,7 @@ import click
 from registrar.cli.arguments import site_argument
 from registrar.cli.results import Format, Rows, format_options
 from registrar.cli.root import REFUSED, examples
+from registrar.cli.text import printable
 
 _COLUMNS = ("source", "what", "says")
 
@@ -46,5 +47,7 @@ def command(site: Path, what: str, output: Format) -> None:
             for name, sentence in ticket_words.describe(result):
                 rows.add(source=source, what=name, says=sentence)
     if not shown and not refused:
-        click.echo(f"registrar: {what} is no file, and no Ticket of {site} is for it", err=True)
+        says = f"{what} is no file, and no Ticket of {site} is for it"
+        action = f"take a URI from registrar tickets list {site}"
+        click.echo(printable(f"registrar: {says}; next: {action}"), err=True)
     raise SystemExit(REFUSED if refused or not shown else 0)

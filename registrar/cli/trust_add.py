@@ -49,8 +49,8 @@ def command(
     """Put certificates and CRLs into the list LIST of SITE.
 
     FILE is PEM with any number of them, DER, or a folder of such files. Prints a line per
-    certificate and CRL: list, role, kind, thumbprint, subject, ends, scope, and for one that
-    could not be added its file and the problem. Exits with 1 if there was one.
+    certificate and CRL: list, role, kind, thumbprint, subject, ends, scope, file, and the
+    problem of one that could not be added. Exits with 1 if there was one.
 
     The options that limit what a Ticket authority may vouch for take the place of all limits it
     had; without any, its limits stay.

@@ -22,7 +22,7 @@ from registrar.cli.root import examples
 def command(site: Path, output: Format) -> None:
     """Print the certificates and CRLs in all lists of SITE.
 
-    A line each: list, role (trusted or issuer), kind, thumbprint, subject, ends.
+    A line each: list, role (trusted or issuer), kind, thumbprint, subject, ends, scope.
     """
     from registrar.app import trust
     from registrar.app.site import Site

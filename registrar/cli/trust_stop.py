@@ -9,6 +9,7 @@ import click
 from registrar.cli.arguments import site_argument
 from registrar.cli.results import Format, Rows, format_options
 from registrar.cli.root import examples
+from registrar.cli.text import printable
 
 
 @click.command(
@@ -25,20 +26,24 @@ from registrar.cli.root import examples
 def command(site: Path, thumbprint: str, lift: bool, yes: bool, output: Format) -> None:
     """Stop an authority of SITE and list the devices affected.
 
-    THUMBPRINT names it in any list; no path may lead through its key any more. Its Tickets are
-    withdrawn at once; devices that were accepted stay accepted. Prints a line per device whose
-    Ticket it signed or whose certificate it may have issued: URI, basis, URL, state.
+    The first eight or more digits of its THUMBPRINT name it in any list; no path may lead
+    through its key any more. Its Tickets are withdrawn at once; devices that were accepted stay
+    accepted. Prints a line per device whose Ticket it signed or whose certificate it may have
+    issued: URI, basis, URL, state.
     """
-    from registrar.app import stopping
+    from registrar.app import stopping, trust
     from registrar.app.site import Site
 
     rows = Rows(output, stopping.COLUMNS)
     opened = Site.open(site)
     with opened.store() as store:
-        certificate = stopping.find_certificate(store, thumbprint)
+        certificate = trust.find_certificate(store, thumbprint)
         verb = "lift" if lift else "stop"
         if not yes:
             click.confirm(f"{verb} {certificate.subject}?", abort=True, err=True)
         change = stopping.lift if lift else stopping.stop
-        for one in change(store, opened.settings, certificate):
-            rows.add(**one.row())
+        affected = change(store, opened.settings, certificate)
+    for one in affected:
+        rows.add(**one.row())
+    done = "may be trusted again" if lift else "is stopped"
+    click.echo(printable(f"{certificate.subject} {done}; {len(affected)} concerned"), err=True)

@@ -41,7 +41,7 @@ def write_shipment(
     for name, (certificates, crls) in lists.items():
         _write_each(directory / "authorities" / name, certificates, "der")
         _write_each(directory / "crls" / name, crls, "crl")
-    text = json.dumps(dict(wanted_revisions), indent=1)
+    text = json.dumps(dict(wanted_revisions), indent=1) + "\n"
     (directory / "revisions.json").write_text(text, encoding="utf-8")
 
 

@@ -33,7 +33,7 @@ def import_tickets(store: Store, maker: Maker, folder: Path, count: int) -> list
 
 def authority(store: Store) -> Certificate:
     listed = next(one for one in trust.entries(store) if one.kind == "certificate")
-    return stopping.find_certificate(store, listed.thumbprint[:8])
+    return trust.find_certificate(store, listed.thumbprint[:8])
 
 
 @pytest.fixture
@@ -97,12 +97,17 @@ def test_a_stop_can_be_lifted(store: Store, maker: Maker) -> None:
     assert stored.count(store.reader) == 2
 
 
-@pytest.mark.parametrize("thumbprint", ["", "0000000000"])
-def test_one_certificate_has_to_be_named(store: Store, maker: Maker, thumbprint: str) -> None:
-    list(trust.add(store, LIST, make_maker("Other").write_authorities(Path(store.path).parent)))
+def test_a_thumbprint_that_nothing_has_stops_nothing(store: Store, maker: Maker) -> None:
+    with pytest.raises(FileInvalid, match="names 0 certificates of all lists, not one"):
+        trust.find_certificate(store, "0000000000")
 
-    with pytest.raises(FileInvalid, match="not one"):
-        stopping.find_certificate(store, thumbprint)
+
+@pytest.mark.parametrize("digits", [0, 1, 7])
+def test_a_few_digits_stop_nothing(store: Store, maker: Maker, digits: int) -> None:
+    thumbprint = authority(store).thumbprint[:digits]
+
+    with pytest.raises(FileInvalid, match=f"{digits} digits are fewer than 8"):
+        trust.find_certificate(store, thumbprint)
 
 
 @pytest.mark.clause("T7")

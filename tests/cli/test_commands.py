@@ -149,14 +149,16 @@ def test_only_ticket_authorities_have_a_scope(run: Run, site: Path) -> None:
     assert "scope" in result.stderr
 
 
-def test_trust_remove_asks(run: Run, site: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("answer", ["n\n", ""], ids=["no", "nobody there"])
+def test_trust_remove_asks(run: Run, site: Path, tmp_path: Path, answer: str) -> None:
     certificate, _ = make_maker().write_authorities(tmp_path / "authorities")
     added = run("trust", "add", site, "ticket_authorities", certificate, "--json")
     thumbprint = json.loads(added.stdout)["thumbprint"]
 
-    refused = run("trust", "remove", site, "ticket_authorities", thumbprint, stdin="n\n")
+    refused = run("trust", "remove", site, "ticket_authorities", thumbprint, stdin=answer)
 
-    assert refused.exit_code == 1
+    assert refused.exit_code == 2
+    assert "nothing was changed; next: answer y, or give --yes" in refused.stderr
     assert thumbprint in run("trust", "list", site).stdout
 
 

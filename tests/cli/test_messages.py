@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import errno
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -25,6 +28,10 @@ from tests.cli.conftest import Run
         ),
         (
             ["trust", "remove", "SITE", "ticket_authorities", "deadbeef"],
+            "Take the thumbprint from registrar trust list.",
+        ),
+        (
+            ["trust", "stop", "SITE", "d", "--yes"],
             "Take the thumbprint from registrar trust list.",
         ),
         (
@@ -103,6 +110,49 @@ def test_a_missing_issuing_ca_is_misuse_and_named(run: Run, tmp_path: Path) -> N
 
     assert result.exit_code == 2
     assert f"{ca}: cannot be read: No such file or directory [file_invalid]" in result.stderr
+
+
+def test_an_issuing_ca_without_a_certificate_is_named_as_it_was_given(
+    run: Run, tmp_path: Path
+) -> None:
+    ca = tmp_path / "ca.pem"
+    ca.write_text("no certificate")
+
+    result = run("init", tmp_path / "plant", "--issuing-ca", ca, "--issuing-key", ca)
+
+    assert result.exit_code == 2
+    assert f"{ca}: holds no certificate in PEM [file_invalid]" in result.stderr
+
+
+def test_a_missing_table_is_misuse_and_named(run: Run, site: Path, tmp_path: Path) -> None:
+    table = tmp_path / "assets.csv"
+
+    result = run("tickets", "reconcile", site, table)
+
+    assert result.exit_code == 2
+    assert f"{table}: cannot be read: No such file or directory [file_invalid]" in result.stderr
+
+
+def test_a_ticket_that_is_not_there_is_sought_in_the_list(run: Run, site: Path) -> None:
+    result = run("tickets", "show", site, "urn:x")
+
+    assert result.exit_code == 1
+    assert result.stderr.endswith(f"; next: take a URI from registrar tickets list {site}\n")
+
+
+def test_who_stops_reading_is_told_nothing(site: Path) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+
+    result = subprocess.run(
+        [sys.executable, "-m", "registrar", "trust", "list", str(site)],
+        stdout=writer,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    os.close(writer)
+
+    assert (result.returncode, result.stderr) == (141, "")
 
 
 def test_a_file_that_names_no_device_is_misuse(run: Run, site: Path, tmp_path: Path) -> None:

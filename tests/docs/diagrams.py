@@ -13,7 +13,7 @@ from registrar.errors import Misuse
 from tests.rooms import FLOORS
 
 CAPTIONS: Mapping[int, tuple[str, str]] = {
-    8: ("faces", "talk to people, decide nothing"),
+    8: ("face", "talks to people, decides nothing"),
     7: ("wiring", "the only place that builds objects"),
     6: ("drivers", "we call Devices · they call us · pretended Devices"),
     5: ("engine", "whose turn it is: queue, leases, the loop over the two tables"),
