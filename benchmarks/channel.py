@@ -39,6 +39,7 @@ from itertools import count
 from statistics import fmean, median
 from typing import Any
 
+from benchmarks.conversation import MOST_AT_ONCE
 from benchmarks.report import show
 from registrar.native import missing_extensions
 from registrar.ua.security_policy import POLICIES
@@ -254,7 +255,9 @@ def main() -> int:
     """Run, print, and return 1 where a figure is not as it has to be."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--rounds", type=int, default=9)
-    parser.add_argument("--concurrent", type=int, default=20)
+    parser.add_argument(
+        "--concurrent", type=int, default=20, choices=range(1, MOST_AT_ONCE + 1), metavar="N"
+    )
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
     results = asyncio.run(run(arguments.rounds, arguments.concurrent))

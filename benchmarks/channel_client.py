@@ -28,7 +28,16 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from benchmarks.channel_floor import Floor
-from benchmarks.conversation import CALLS, DEVICE, NAMESPACE, OBJECTS, PATH, READ, SERVICES
+from benchmarks.conversation import (
+    CALLS,
+    DEVICE,
+    MOST_AT_ONCE,
+    NAMESPACE,
+    OBJECTS,
+    PATH,
+    READ,
+    SERVICES,
+)
 from registrar.cli.runner import run
 from registrar.core.certificate import Certificate
 from registrar.core.path import validate_path
@@ -42,6 +51,8 @@ from registrar.wire.builtin import node_id
 
 ENCRYPT = ua.MessageSecurityMode.SignAndEncrypt
 CLIENT_URI = "urn:benchmark:client"
+PATIENCE_S = 60.0
+"""For asyncua, whose loading of keys holds up all other conversations."""
 _HIERARCHICAL = node_id(33)
 _ELEMENT: Callable[..., ua.RelativePathElement] = ua.RelativePathElement
 _FOREIGN_POLICIES: Mapping[str, Any] = {
@@ -83,7 +94,7 @@ class Clients:
         self._certificate = x509.load_der_x509_certificate(certificate)
         self._trust = TrustList(trusted_certificates=(Certificate.from_der(authority),))
         self._authority = x509.load_der_x509_certificate(authority)
-        self._keys = KeyQueue()
+        self._keys = KeyQueue(per_address=MOST_AT_ONCE)
         self._certificate_file, self._key_file = folder / "client.der", folder / "client.pem"
         self._certificate_file.write_bytes(certificate)
         self._key_file.write_bytes(
@@ -126,11 +137,11 @@ class Clients:
 
     async def asyncua(self, url: str, policy_uri: str) -> Told:
         """Use asyncua as sparingly as it can be: keys loaded once, no watching tasks."""
-        discovery = ForeignClient(url)
+        discovery = ForeignClient(url, timeout=PATIENCE_S)
         endpoints = await discovery.connect_and_get_server_endpoints()
         certificate = endpoint_of(endpoints, policy_uri).ServerCertificate
         self._check(certificate)
-        client = ForeignClient(url)
+        client = ForeignClient(url, timeout=PATIENCE_S)
         client.application_uri = CLIENT_URI
         client.uaclient.pre_request_hook = None
         client.security_policy = _FOREIGN_POLICIES[policy_uri](
@@ -162,7 +173,7 @@ class Clients:
 
     async def asyncua_documented(self, url: str, policy_uri: str) -> Told:
         """Use asyncua as its documentation does."""
-        client = ForeignClient(url)
+        client = ForeignClient(url, timeout=PATIENCE_S)
         client.application_uri = CLIENT_URI
         await client.set_security(
             _FOREIGN_POLICIES[policy_uri],

@@ -22,6 +22,7 @@ from benchmarks.conversation import (
     DEVICE,
     DEVICE_NAME,
     IS_SINGLETON,
+    MOST_AT_ONCE,
     NAMESPACE,
     OBJECTS,
     SERIAL_NUMBER,
@@ -36,6 +37,7 @@ from registrar.ua.security_policy import POLICIES
 from registrar.wire import (
     AddressSpace,
     Argument,
+    KeyQueue,
     Listener,
     Method,
     MethodTable,
@@ -156,7 +158,7 @@ def _answer(call: MethodCall) -> Callable[..., Sequence[ua.Variant]]:
 async def serve() -> None:
     """Listen, say where, and stay until the standard input ends."""
     devices = Devices()
-    listener = Listener(devices)
+    listener = Listener(devices, keys=KeyQueue(per_address=MOST_AT_ONCE))
     await listener.start("127.0.0.1")
     print(json.dumps({"port": listener.port, "authority": devices.authority.der.hex()}), flush=True)
     await asyncio.to_thread(sys.stdin.read)

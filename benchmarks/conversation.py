@@ -105,4 +105,7 @@ CALLS: Final[Sequence[MethodCall]] = (
 )
 """The calls in their order, each in a request of its own."""
 
+MOST_AT_ONCE: Final = 64
+"""Conversations between the same two addresses; in a plant each Device has its own."""
+
 SERVICES: Final = len(READ) + 1 + len(CALLS)
