@@ -38,9 +38,6 @@ BATCH: Final = 256
 AHEAD: Final = 2
 """Batches verified, or waiting to be, while another is stored."""
 
-NICENESS: Final = 10
-"""Of a process that imports beside a campaign: the campaign's turns come first."""
-
 MAX_LINE_BYTES: Final = 1 << 20
 """Of what another process says about one Ticket."""
 
@@ -142,8 +139,10 @@ async def import_beside(directory: Path, paths: Sequence[Path]) -> AsyncGenerato
     )
     assert process.stdout is not None  # noqa: S101 - a pipe
     assert process.stderr is not None  # noqa: S101 - a pipe
-    with contextlib.suppress(OSError):  # it has ended already, or may not
-        os.setpriority(os.PRIO_PROCESS, process.pid, NICENESS)
+    # Not niceness: beside a nice process of several threads the loop waited over 3 ms for its turn.
+    # It has ended already, or this system does not know idle processes.
+    with contextlib.suppress(OSError, AttributeError):
+        os.sched_setscheduler(process.pid, os.SCHED_IDLE, os.sched_param(0))
     said = asyncio.create_task(process.stderr.read(MAX_SAID_BYTES))
     try:
         async for line in process.stdout:

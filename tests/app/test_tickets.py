@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -153,6 +154,12 @@ def test_more_tickets_than_a_batch_are_all_imported(
     assert stored.count(store.reader) == 5
 
 
+def children() -> list[int]:
+    """Return the processes this one has started and that still run."""
+    tasks = Path("/proc/self/task").iterdir()
+    return [int(child) for task in tasks for child in (task / "children").read_text().split()]
+
+
 @pytest.mark.slow
 async def test_an_import_beside_yields_what_is_refused_and_keeps_the_rest(tmp_path: Path) -> None:
     site = Site.create(tmp_path / "site")
@@ -183,14 +190,16 @@ async def test_an_import_beside_that_cannot_work_says_what_it_said(tmp_path: Pat
 
 
 @pytest.mark.slow
-async def test_an_import_beside_ends_with_its_caller(tmp_path: Path) -> None:
+async def test_an_import_beside_gives_way_and_ends_with_its_caller(tmp_path: Path) -> None:
     site = Site.create(tmp_path / "site")
     folder = write(tmp_path / "tickets", {str(number): "{" for number in range(2_000)})
     received = tickets.import_beside(site.directory, [folder])
 
     first = await anext(received)
+    (policy,) = {os.sched_getscheduler(child) for child in children()}
     await received.aclose()
 
+    assert policy == os.SCHED_IDLE
     assert first.reason is Reason.TICKET_MALFORMED
     with site.store() as store:
         assert 0 < len(list(tickets.refused_rows(store))) < 2_000
