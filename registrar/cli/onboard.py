@@ -57,7 +57,8 @@ def command(
     FILE holds one URL a line; "-" is standard input. Without any, goes on with every device of
     SITE that has not ended; so does a second call after an interruption. Prints a line per
     device as it ends: serial number, model, url, ProductInstanceUri, state, reason, next
-    action. Exits with 1 if any device did not end onboarded (with --dry-run: identified).
+    action; with --dry-run also the detail. Exits with 1 if any device did not end onboarded
+    (with --dry-run: nor identified).
     """
     from registrar.app.site import Site
     from registrar.app.urls import read_urls
@@ -84,11 +85,12 @@ async def _preview(site: Site, urls: Sequence[str], output: Format) -> bool:
     from registrar.app.registrar import Registrar
     from registrar.core.enrolment import State
 
-    rows = Rows(output, OUTCOME_COLUMNS)
-    tally = Tally(wanted=State.IDENTIFIED)
+    # No enrolment keeps the detail for `explain`.
+    rows = Rows(output, (*OUTCOME_COLUMNS, "detail"))
+    tally = Tally(State.IDENTIFIED, State.ONBOARDED)
     async with Registrar(site) as registrar, aclosing(registrar.preview(urls)) as outcomes:
         async for outcome in outcomes:
-            rows.add(**outcome_row(outcome))
+            rows.add(**outcome_row(outcome), detail=outcome.detail)
             tally.add(outcome)
     click.echo(f"{tally}; nothing was changed", err=True)
     return tally.is_good
@@ -102,7 +104,7 @@ async def _onboard(
     from registrar.core.enrolment import State
 
     rows = Rows(output, OUTCOME_COLUMNS)
-    tally = Tally(wanted=State.ONBOARDED)
+    tally = Tally(State.ONBOARDED)
     retried = frozenset[State]().union(*(RETRIES[one] for one in retry))
     async with Registrar(site, listen=listen) as registrar:
         if listen:

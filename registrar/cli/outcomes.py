@@ -38,10 +38,10 @@ class Tally:
     """How many devices ended in which state; as text the last line of a campaign.
 
     Args:
-        wanted: the state all of them ought to end in.
+        wanted: the states all of them ought to end in.
     """
 
-    def __init__(self, *, wanted: State) -> None:
+    def __init__(self, *wanted: State) -> None:
         self._wanted = wanted
         self._counts: Counter[State] = Counter()
         self.missed = ""
@@ -50,7 +50,7 @@ class Tally:
     def add(self, outcome: Outcome) -> None:
         """Count a device."""
         self._counts[outcome.state] += 1
-        if outcome.state is not self._wanted:
+        if outcome.state not in self._wanted:
             self.missed = self.missed or outcome.url
 
     @property

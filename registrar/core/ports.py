@@ -130,6 +130,10 @@ class Journal(Protocol):
         """Return the enrolments of ``urls`` in their order, creating those that are new."""
         ...
 
+    def known(self, urls: Sequence[str]) -> Awaitable[list[Enrolment]]:
+        """Return the enrolments there are of ``urls``, in no order; writes nothing."""
+        ...
+
     def unfinished(self) -> Awaitable[list[Enrolment]]:
         """Return every enrolment that has not ended."""
         ...

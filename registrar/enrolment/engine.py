@@ -92,8 +92,9 @@ class Engine:
 
     async def preview(self, urls: Sequence[str]) -> AsyncGenerator[Outcome, None]:
         """Match and validate only: nothing is written, neither here nor on the devices."""
-        journal = PreviewJournal()
-        enrolments = await journal.discover(list(dict.fromkeys(urls)))
+        unique = list(dict.fromkeys(urls))
+        journal = PreviewJournal(await self._journal.known(unique))
+        enrolments = await journal.discover(unique)
         commands = {State.DISCOVERED: Command.READ_IDENTITIES}
         campaign = self._campaign(journal, commands, frozenset(), ignore)
         async with aclosing(campaign.outcomes(enrolments, listen=False)) as outcomes:

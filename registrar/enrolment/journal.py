@@ -41,6 +41,11 @@ class StoreJournal:
             lambda tx: [_read(tx, row) for row in enrolments.discover(tx, urls, cause=cause)]
         )
 
+    async def known(self, urls: Sequence[str]) -> list[Enrolment]:
+        """Return the enrolments there are of ``urls``, in no order; writes nothing."""
+        reader = self._store.reader
+        return [_read(reader, row) for row in enrolments.at(reader, urls)]
+
     async def unfinished(self) -> list[Enrolment]:
         """Return every enrolment that has not ended."""
         states = frozenset(State) - ENDED

@@ -4,23 +4,41 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Final
 
 from registrar.core.enrolment import State, advance
 from registrar.core.ports import Enrolment, Lease, Mail, Step
 
+BEGUN: Final = frozenset(
+    {State.PROVISIONING, State.SOFTWARE_PENDING, State.CONFIGURING, State.ONBOARDED}
+)
+"""Such a device may serve what this site gave it, which no Ticket speaks for."""
+
 
 class PreviewJournal:
-    """Fits ``Journal``; every device is new to it."""
+    """Fits ``Journal``.
 
-    def __init__(self) -> None:
-        self._enrolments: list[Enrolment] = []
+    Args:
+        known: devices with an enrolment; all but those in ``BEGUN`` are looked at as if new.
+    """
+
+    def __init__(self, known: Sequence[Enrolment] = ()) -> None:
+        self._known = {one.url: one for one in known}
+        self._enrolments: dict[int, Enrolment] = {}
+
+    async def known(self, urls: Sequence[str]) -> list[Enrolment]:
+        """Return the enrolments that were given."""
+        return [self._known[url] for url in urls if url in self._known]
 
     async def discover(self, urls: Sequence[str]) -> list[Enrolment]:
-        """Return a new enrolment for each URL."""
-        self._enrolments = [
-            Enrolment(id=number, url=url, state=State.DISCOVERED) for number, url in enumerate(urls)
-        ]
-        return list(self._enrolments)
+        """Return an enrolment for each URL; those that are new have negative numbers."""
+        found = [self._of(-number, url) for number, url in enumerate(urls, 1)]
+        self._enrolments = {one.id: one for one in found}
+        return found
+
+    def _of(self, number: int, url: str) -> Enrolment:
+        one = self._known.get(url) or Enrolment(id=number, url=url, state=State.DISCOVERED)
+        return one if one.state in BEGUN else replace(one, state=State.DISCOVERED)
 
     async def unfinished(self) -> list[Enrolment]:
         """Return nothing: a preview names its devices."""

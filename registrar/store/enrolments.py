@@ -233,6 +233,15 @@ def find(reader: Readable, name: str) -> list[EnrolmentRow]:
     return [_row(row) for row in rows]
 
 
+def at(reader: Readable, urls: Iterable[str]) -> list[EnrolmentRow]:
+    """Return the enrolments there are of ``urls``, in no order."""
+    rows = reader.query(
+        "SELECT * FROM enrolments WHERE url IN (SELECT value FROM json_each(?))",
+        (json.dumps(list(urls)),),
+    )
+    return [_row(row) for row in rows]
+
+
 def by_uri(reader: Readable, product_instance_uri: str) -> list[EnrolmentRow]:
     """Return every enrolment that claims ``product_instance_uri``."""
     if not product_instance_uri:

@@ -33,6 +33,9 @@ class MemoryJournal:
                 known[url] = self.rows[row.id] = row
         return [known[url] for url in urls]
 
+    async def known(self, urls: Sequence[str]) -> list[Enrolment]:
+        return [row for row in self.rows.values() if row.url in urls]
+
     async def unfinished(self) -> list[Enrolment]:
         return [row for row in self.rows.values() if row.state not in ENDED]
 

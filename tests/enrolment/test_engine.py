@@ -405,6 +405,25 @@ async def test_a_preview_writes_nothing_and_stops_before_the_proof() -> None:
     assert found[refused].reason is Reason.DEVICE_CERTIFICATE_REVOKED
 
 
+async def test_a_preview_looks_again_but_not_at_devices_that_are_ours() -> None:
+    journal, driver = MemoryJournal(), ScriptedDriver()
+    error = Rejected("no", reason=Reason.DEVICE_CERTIFICATE_REVOKED)
+    ours, refused, new = urls(3)
+    driver.special[refused] = {Command.READ_IDENTITIES: raises(error)}
+    await run(engine(journal, driver), [ours, refused])
+    before = dict(journal.rows)
+    del driver.special[refused]
+
+    found = {o.url: o.state async for o in engine(journal, driver).preview([ours, refused, new])}
+
+    assert found == {
+        ours: State.ONBOARDED,
+        refused: State.IDENTIFIED,
+        new: State.IDENTIFIED,
+    }
+    assert journal.rows == before
+
+
 async def test_a_consumer_that_leaves_early_leaves_no_task_behind() -> None:
     driver = ScriptedDriver()
     before = asyncio.all_tasks()

@@ -16,6 +16,7 @@ from registrar.core.ports import Enrolment
 from registrar.core.trust import TrustListName
 from registrar.core.trust_list_plan import plan_for_application, plan_for_dca
 from registrar.enrolment import Engine
+from registrar.enrolment.journal import open_journal
 from registrar.enrolment.preview import PreviewJournal
 from registrar.onboarding.endpoints import read_offer
 from registrar.onboarding.settings import POLICIES
@@ -212,6 +213,17 @@ async def test_a_dry_run_changes_nothing(backdrop: Backdrop, tmp_path: Path) -> 
         assert {outcome.state for outcome in found} == {State.IDENTIFIED}
         assert not any(one.is_owned for one in stage.devices)
         assert stage.store.reader.query("SELECT * FROM enrolments") == []
+
+
+async def test_a_dry_run_knows_a_device_that_is_ours(backdrop: Backdrop, tmp_path: Path) -> None:
+    async with backdrop.stage(tmp_path, device()) as stage:
+        await stage.onboard()
+
+        async with open_journal(stage.store, name="preview", now=now) as journal:
+            engine = Engine(driver=stage.driver, journal=journal, random=lambda: 0.0)
+            (found,) = [outcome async for outcome in engine.preview(stage.urls)]
+
+        assert (found.state, found.reason) == (State.ONBOARDED, None)
 
 
 @pytest.mark.clause("OPC 10000-6 §6.2.2")
