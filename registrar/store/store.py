@@ -1,13 +1,13 @@
 """The door to the database: one writer that groups commits, and reads beside it.
 
-    event loop       write(f) write(g) ─┐          ┌─ f, g ─┐      answers
-                                        ▼          │        ▼         ▲
-    writer's thread               BEGIN IMMEDIATE ─┘     COMMIT ──────┘
+    event loop       write(f) write(g) ─▶ BEGIN IMMEDIATE, f, g ─┐      answers
+                                                                 ▼         ▲
+    writer's thread                                           COMMIT ──────┘
 
 All that arrives within some milliseconds becomes one group, so durability costs latency, not
-throughput. A caller that got its answer got a durable one. The thread only waits: for the lock
-and for the disk. The functions themselves run on the loop, some 30 µs each: on another thread every
-statement would first wait for the interpreter's lock, which a busy loop holds for milliseconds.
+throughput. A caller that got its answer got a durable one. The thread only waits for the disk.
+Everything else runs on the loop, some 30 µs each: on another thread every statement would first
+wait for the interpreter's lock, which a busy loop holds for milliseconds.
 
 Functions seldom fail, so a group runs as one; where one of it fails, all is undone and the group
 runs again, each function in a savepoint of its own. Savepoints cost a third of what functions do.
@@ -23,13 +23,13 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from queue import Empty, SimpleQueue
+from queue import SimpleQueue
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar
 
 from registrar.errors import DecodingError, Misuse, RegistrarError, StoreUnavailable
 from registrar.store.limits import StoreLimits
-from registrar.store.schema import connect, create_file, prepare
+from registrar.store.schema import BUSY_TIMEOUT_S, connect, create_file, prepare
 from registrar.store.transaction import Snapshot, Transaction
 
 T = TypeVar("T")
@@ -48,11 +48,11 @@ class _Job:
     error: RegistrarError | None = None
 
 
-LOOP_CHECK_S: Final = 0.05
-"""How often the writer's thread looks whether the loop it waits for still runs, in seconds."""
+LOCK_RETRY_S: Final = 0.005
+"""Between two attempts to begin while another process is writing."""
 
-_Group = tuple[list[_Job], Exception | None]
-"""Jobs whose functions ran, and what keeps the whole group from being committed."""
+_Run = tuple[asyncio.AbstractEventLoop, list[_Job], Exception | None]
+"""Jobs whose functions ran on a loop, and what keeps the whole group from being committed."""
 
 
 class Store:
@@ -75,8 +75,7 @@ class Store:
         self._waiting: deque[_Job] = deque()
         self._loop: asyncio.AbstractEventLoop | None = None
         """The event loop a series of groups is under way for; None while nothing is."""
-        self._turns: SimpleQueue[asyncio.AbstractEventLoop | None] = SimpleQueue()
-        self._ran: SimpleQueue[_Group | None] = SimpleQueue()
+        self._ran: SimpleQueue[_Run | None] = SimpleQueue()
         self._exclusive = threading.Lock()
         self._is_careful = False
         """Whether the next group is one of which a function failed."""
@@ -98,6 +97,8 @@ class Store:
         try:
             prepare(writer)
             writer.execute(f"PRAGMA max_page_count = {limits.max_pages}")
+            # Nobody may be held up by another process here: who begins waits in a better way.
+            writer.execute("PRAGMA busy_timeout = 0")
             reader = connect(path, read_only=True)
         except BaseException:
             writer.close()
@@ -120,11 +121,14 @@ class Store:
         if self._closed:
             return
         self._closed = True
-        self._turns.put(None)
+        with self._exclusive:  # the group under way is the last of its loop
+            pass
+        while self._waiting:
+            for job in self._commit_here(self._take()):
+                if job.future is not None:
+                    self._post(job.future.get_loop(), _settle_all, [job])
         self._ran.put(None)
         self._thread.join()
-        while self._waiting:
-            _settle_all(self._commit_here(self._take()))
         self._writer.close()
         self._reader.close()
 
@@ -150,7 +154,7 @@ class Store:
         self._waiting.append(_Job(function, future))
         if self._loop is not loop:
             self._loop = loop
-            self._turns.put(loop)
+            self._gather(loop)
         return await future
 
     def write_sync(self, function: Callable[[Transaction], T]) -> T:
@@ -161,7 +165,7 @@ class Store:
         """
         self._check_open()
         if self._loop is not None and self._loop is _running_loop():
-            raise Misuse("write_sync on an event loop that is writing would never end")
+            raise Misuse("write_sync on an event loop that is writing would hold it up")
         (job,) = self._commit_here([_Job(function, None)])
         if job.error is not None:
             raise job.error
@@ -179,62 +183,71 @@ class Store:
         if self._broken:
             raise StoreUnavailable(self._broken)
 
+    # --- on the event loop
+
+    def _gather(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Let changes come together: a lone one soon goes on, a crowd goes on as one."""
+        loop.call_later(self._limits.gather_s, self._gathered, loop)
+
+    def _gathered(self, loop: asyncio.AbstractEventLoop) -> None:
+        wait_s = self._limits.crowd_s if len(self._waiting) > 1 else 0.0
+        loop.call_later(wait_s, self._run, loop, time.monotonic() + wait_s + BUSY_TIMEOUT_S)
+
+    def _run(self, loop: asyncio.AbstractEventLoop, patient_until: float) -> None:
+        """Run the next group as soon as nobody else is writing."""
+        if self._exclusive.acquire(blocking=False):
+            if self._closed:  # whoever closes commits what waits
+                self._exclusive.release()
+                return
+            refusal = self._begin()
+            if not _is_busy(refusal) or time.monotonic() > patient_until:
+                self._run_group(loop, refusal)
+                return
+            self._exclusive.release()
+        loop.call_later(LOCK_RETRY_S, self._run, loop, patient_until)
+
+    def _run_group(self, loop: asyncio.AbstractEventLoop, refusal: Exception | None) -> None:
+        group = self._take()
+        failure: Exception | None = StoreUnavailable("it was interrupted")
+        try:
+            ends = time.monotonic() + self._limits.group_s
+            failure = refusal or self._attempt_all(group, ends)
+        finally:
+            self._ran.put((loop, group, failure))
+
+    def _rest(self, done: list[_Job]) -> None:
+        """Answer the last group; go on where new functions came meanwhile."""
+        _settle_all(done)
+        if self._waiting and not self._closed and self._loop is not None:
+            self._gather(self._loop)
+        else:
+            self._loop = None
+
     # --- on the writer's thread
 
     def _serve(self) -> None:
-        """Begin and commit groups for whichever loop writes; until closed."""
-        while (loop := self._turns.get()) is not None:
-            self._gather()
-            ran = self._let_run(loop, self._begin())
-            if ran is None:
-                self._end([], StoreUnavailable("the event loop ended"))
-                continue
-            self._end(*ran)
-            self._post(loop, self._rest, ran[0])
-
-    def _gather(self) -> None:
-        """Let changes come together: a lone one soon goes on, a crowd goes on as one."""
-        time.sleep(self._limits.gather_s)
-        if len(self._waiting) > 1:
-            time.sleep(self._limits.crowd_s)
-
-    def _let_run(self, loop: asyncio.AbstractEventLoop, refusal: Exception | None) -> _Group | None:
-        """Have the loop run the next group; None where the store closes.
-
-        A loop that ended meanwhile runs nothing any more, and must not keep the lock.
-        """
-        turn = threading.Lock()
-        is_posted = self._post(loop, self._run, turn, refusal)
-        while is_posted:
-            try:
-                ran = self._ran.get(timeout=LOOP_CHECK_S)
-            except Empty:
-                if loop.is_running():
-                    continue
-            else:
-                if ran is not None:
-                    return ran
-                if turn.acquire(blocking=False):
-                    return None
-                continue
-            if turn.acquire(blocking=False):
-                break
-        group = self._take()
-        return group, refusal or self._attempt_all(group, None)
+        """Make durable what ran on a loop, and tell that loop; until closed."""
+        while (ran := self._ran.get()) is not None:
+            loop, group, failure = ran
+            self._end(group, failure)
+            self._post(loop, self._rest, group)
 
     def _post(
-        self, loop: asyncio.AbstractEventLoop, callback: Callable[..., None], *values: object
-    ) -> bool:
+        self,
+        loop: asyncio.AbstractEventLoop,
+        callback: Callable[[list[_Job]], None],
+        jobs: list[_Job],
+    ) -> None:
         try:
-            loop.call_soon_threadsafe(callback, *values)
+            loop.call_soon_threadsafe(callback, jobs)
         except RuntimeError:  # closed: nobody waits there any more
             if self._loop is loop:
                 self._loop = None
-            return False
-        return True
+
+    # --- wherever the group is
 
     def _begin(self) -> Exception | None:
-        self._exclusive.acquire()
+        """Begin a transaction; return why there is none."""
         try:
             if self._broken:
                 raise StoreUnavailable(self._broken)
@@ -254,36 +267,21 @@ class Store:
             self._abandon(group, failure)
         self._exclusive.release()
 
-    # --- on the event loop
-
-    def _run(self, turn: threading.Lock, refusal: Exception | None) -> None:
-        """Run the functions of the next group.
-
-        Whoever gets ``turn`` runs them: the loop, or the thread where the loop stood still.
-        """
-        if not turn.acquire(blocking=False):
-            return
-        group = self._take()
-        ends = time.monotonic() + self._limits.group_s
-        self._ran.put((group, refusal or self._attempt_all(group, ends)))
-
-    def _rest(self, done: list[_Job]) -> None:
-        """Answer the last group; go on where new functions came meanwhile."""
-        _settle_all(done)
-        if self._waiting and not self._closed and self._loop is not None:
-            self._turns.put(self._loop)
-        else:
-            self._loop = None
-
-    # --- wherever the group is
-
     def _take(self) -> list[_Job]:
         size = min(len(self._waiting), self._limits.max_group)
         return [self._waiting.popleft() for _ in range(size)]
 
     def _commit_here(self, group: list[_Job]) -> list[_Job]:
-        """Commit ``group`` on the calling thread."""
-        self._end(group, self._begin() or self._attempt_all(group, None))
+        """Commit ``group`` on the calling thread, which waits until nobody else is writing."""
+        patient_until = time.monotonic() + BUSY_TIMEOUT_S
+        failure: Exception | None = StoreUnavailable("it was interrupted")
+        self._exclusive.acquire()
+        try:
+            while _is_busy(refusal := self._begin()) and time.monotonic() < patient_until:
+                time.sleep(LOCK_RETRY_S)
+            failure = refusal or self._attempt_all(group, None)
+        finally:
+            self._end(group, failure)
         return group
 
     def _put_back(self, group: list[_Job], start: int) -> None:
@@ -355,8 +353,17 @@ class Store:
 
 
 def _is_fatal(error: Exception) -> bool:
+    return _name(error).startswith(_FATAL)
+
+
+def _is_busy(error: Exception | None) -> bool:
+    """Tell whether another process is writing."""
+    return _name(error).startswith("SQLITE_BUSY")
+
+
+def _name(error: Exception | None) -> str:
     name: str = getattr(error, "sqlite_errorname", "")
-    return name.startswith(_FATAL)
+    return name
 
 
 def _translated(error: Exception) -> RegistrarError:

@@ -315,6 +315,48 @@ async def test_a_lock_held_by_another_process_is_waited_for(store: Store, path: 
     assert len(texts(store)) == 1
 
 
+@pytest.mark.clause("F51")
+async def test_the_loop_goes_on_while_another_process_writes(path: Path) -> None:
+    with Store.open(path, limits=StoreLimits(gather_s=0)) as store, closing(connect(path)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        task = asyncio.create_task(store.write(note))
+        await asyncio.wait([task], timeout=0.02)
+        is_waiting = not task.done()
+        other.execute("COMMIT")
+        await task
+
+        assert is_waiting
+        assert len(texts(store)) == 1
+
+
+@pytest.mark.clause("F51")
+async def test_a_lock_that_is_never_given_back_is_not_waited_for_for_ever(
+    store: Store, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("registrar.store.store.BUSY_TIMEOUT_S", 0.01)
+    with closing(connect(path)) as other:
+        other.execute("BEGIN IMMEDIATE")
+
+        with pytest.raises(StoreUnavailable, match="locked"):
+            await store.write(note)
+        with pytest.raises(StoreUnavailable, match="locked"):
+            store.write_sync(note)
+
+    assert texts(store) == []
+
+
+def test_a_change_that_is_interrupted_is_undone_and_holds_nobody_up(store: Store) -> None:
+    def interrupt(tx: Transaction) -> None:
+        note(tx)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        store.write_sync(interrupt)
+
+    store.write_sync(lambda tx: note(tx, "goes on"))
+    assert texts(store) == ["goes on"]
+
+
 def test_data_version_tells_of_commits_by_others(store: Store, path: Path) -> None:
     before = store.data_version()
 
