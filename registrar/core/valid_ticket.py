@@ -7,10 +7,11 @@ verifying twice. Source: OPC 10000-21 §6.4, §7.1.
 from __future__ import annotations
 
 import hashlib
-import json
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+
+import orjson
 
 from registrar.core.jws import TicketType, payload_of
 from registrar.core.ticket import CompositeIdentityTicket, Ticket
@@ -111,21 +112,21 @@ class ValidTicket:
     @property
     def evidence(self) -> str:
         """What is to be stored beside the document, as JSON."""
-        return json.dumps(
+        return orjson.dumps(
             {
                 "type": self.ticket.type,
                 "route": self.route,
                 "signer": self.signer,
                 "signer_subject": self.signer_subject,
-                "signer_not_after": self.signer_not_after.isoformat(),
+                "signer_not_after": self.signer_not_after,
                 "authority": self.authority,
-                "good_until": self.good_until.isoformat(),
+                "good_until": self.good_until,
                 "composite_uris": self.composite_uris,
-                "validated_at": self.validated_at.isoformat(),
+                "validated_at": self.validated_at,
                 "trust_digest": self.trust_digest,
                 "outcomes": [_evidence(outcome) for outcome in self.outcomes],
             }
-        )
+        ).decode()
 
     @classmethod
     def rebuild(cls, document: str, evidence: str) -> ValidTicket:
@@ -139,7 +140,7 @@ class ValidTicket:
             DecodingError: the stored texts are damaged.
         """
         try:
-            stored = json.loads(evidence)
+            stored = orjson.loads(evidence)
             payload = payload_of(document)
             return cls(
                 ticket=decode_ticket(payload, TicketType(stored["type"])),
