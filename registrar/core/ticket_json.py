@@ -14,6 +14,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any
 
 from registrar.core.certificate import MAX_CERTIFICATE_BYTES, MAX_CHAIN_LENGTH
@@ -65,8 +66,7 @@ def decode_ticket(payload: bytes, ticket_type: TicketType) -> Ticket:
     try:
         members = decode_object(decode_text(payload, MAX_PAYLOAD_BYTES))
         members = _unwrap(members, ticket_type)
-        names = _DEVICE if ticket_type is TicketType.DEVICE_IDENTITY else _COMPOSITE
-        values = _fields(members, {**_BASE, **names})
+        values = _fields(members, _TICKETS[ticket_type])
     except DecodingError as error:
         raise TicketInvalid(str(error)) from error
     if ticket_type is TicketType.DEVICE_IDENTITY:
@@ -78,9 +78,8 @@ def decode_ticket(payload: bytes, ticket_type: TicketType) -> Ticket:
 
 def encode_ticket(ticket: Ticket) -> bytes:
     """Write a payload in CompactEncoding: defaults are left out."""
-    names = _DEVICE if isinstance(ticket, DeviceIdentityTicket) else _COMPOSITE
     members: dict[str, object] = {}
-    for name, (attribute, _) in {**_BASE, **names}.items():
+    for name, (attribute, _) in _TICKETS[ticket.type].items():
         value = getattr(ticket, attribute)
         if value:
             members[name] = _encode(value)
@@ -163,6 +162,7 @@ def _fields(
     return values
 
 
+@cache
 def _camel(name: str) -> str:
     return name[0].lower() + name[1:]
 
@@ -242,11 +242,17 @@ _BASE: _Table = {
     "ManufactureDate": ("manufacture_date", _date),
     "Authorities": ("authorities", _authorities),
 }
-_DEVICE: _Table = {"ProductInstanceUri": ("product_instance_uri", _text)}
-_COMPOSITE: _Table = {
-    "CompositeInstanceUri": ("composite_instance_uri", _text),
-    "Devices": ("devices", _texts),
-    "Composites": ("composites", _texts),
+_TICKETS: Mapping[TicketType, _Table] = {
+    TicketType.DEVICE_IDENTITY: {
+        **_BASE,
+        "ProductInstanceUri": ("product_instance_uri", _text),
+    },
+    TicketType.COMPOSITE_IDENTITY: {
+        **_BASE,
+        "CompositeInstanceUri": ("composite_instance_uri", _text),
+        "Devices": ("devices", _texts),
+        "Composites": ("composites", _texts),
+    },
 }
 _AUTHORITY: _Table = {
     "AuthorityCertificate": ("authority_certificate", _chain),
