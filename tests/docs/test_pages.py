@@ -9,6 +9,7 @@ import pytest
 from registrar.core.enrolment import State
 from registrar.core.reasons import describe
 from registrar.errors import Reason
+from registrar.native import EXTENSIONS
 from tests.docs.diagrams import CAPTIONS, edges, enrolment_diagram, rooms_picture
 from tests.docs.pages import PAGES, ROOT
 from tests.rooms import FLOORS
@@ -50,6 +51,15 @@ def test_the_picture_shows_every_room_and_floor() -> None:
     words = set(re.findall(r">([^<>]+)</text>", rooms_picture()))
 
     assert set(FLOORS) | {name for name, _ in CAPTIONS.values()} <= words
+
+
+def test_the_architecture_names_every_room_and_extension() -> None:
+    page = (ROOT / "docs/explanation/architecture.md").read_text(encoding="utf-8")
+    named = {
+        word for row in re.findall(r"^\| (`.*?) \|", page, re.MULTILINE) for word in row.split(", ")
+    }
+
+    assert named == {f"`{name}`" for name in (*FLOORS, *EXTENSIONS)}
 
 
 def test_every_link_leads_somewhere() -> None:
