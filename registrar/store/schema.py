@@ -334,7 +334,8 @@ def _create(connection: sqlite3.Connection) -> None:
     if version != (0, 0) or tables:
         raise StoreUnavailable(
             f"the database has owner {version[0]:#x} and schema version {version[1]}, "
-            f"not {APPLICATION_ID:#x} and {SCHEMA_VERSION}"
+            f"not {APPLICATION_ID:#x} and {SCHEMA_VERSION}",
+            next_action="Use the release of the Registrar that made it, or make a new site.",
         )
     for statement in _statements(_TABLES):
         connection.execute(statement)

@@ -327,6 +327,8 @@ class ClientConnection(asyncio.Protocol):
                 future.set_exception(self._error)
         if not self.opened.done():
             self.opened.set_exception(self._error)
+            # Whoever was to wait for it may have been cancelled; asyncio would complain.
+            self.opened.exception()
 
     # Time
 

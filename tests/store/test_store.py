@@ -410,8 +410,10 @@ def test_a_newer_schema_is_not_touched(path: Path) -> None:
     with closing(connect(path)) as connection:
         connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION + 1}")
 
-    with pytest.raises(StoreUnavailable, match="version"):
+    with pytest.raises(StoreUnavailable, match="version") as caught:
         Store.open(path)
+
+    assert caught.value.next_action.startswith("Use the release of the Registrar that made it")
 
 
 def test_a_folder_that_is_missing_is_unavailable(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import Sequence
 
 import pytest
@@ -235,3 +236,19 @@ def test_both_ends_also_run_on_uvloop(
             await client.call(COUNTER, RESTART)
 
     uvloop.run(converse())
+
+
+async def test_who_gives_up_while_connecting_leaves_no_complaint() -> None:
+    complaints: list[object] = []
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(lambda _, context: complaints.append(context["message"]))
+
+    connecting = asyncio.create_task(Client.connect("opc.tcp://127.0.0.1:9"))
+    await asyncio.sleep(0)
+    connecting.cancel()
+    await asyncio.wait([connecting])
+    assert connecting.cancelled()
+    del connecting
+    gc.collect()
+
+    assert complaints == []
