@@ -63,4 +63,4 @@ def _relative_names(name: bytes) -> Name:
 def _prepared(text: str) -> bytes:
     """Fold case and blanks; a leading zero, which is no tag, tells text from bytes."""
     folded = unicodedata.normalize("NFKC", text).casefold()
-    return b"\0" + " ".join(folded.split()).encode("utf-8", "surrogatepass")
+    return b"\0" + " ".join(folded.split()).encode()

@@ -301,6 +301,19 @@ def test_complete_chains_of_one_leaf_are_limited() -> None:
     assert refusal(leaf, trusting(*doubles, current)) is StatusCode.BadCertificateIssuerTimeInvalid
 
 
+def test_complete_chains_are_counted_over_all_intermediates() -> None:
+    """Every root leads through the expired CA before the current one is tried."""
+    top, key = ec_key(), ec_key()
+    roots = [root("root", key=top, not_after=NOW + YEAR * at) for at in range(1, 9)]
+    expired = roots[0].issue("ca", is_ca=True, key=key, not_after=NOW - timedelta(days=1))
+    current = roots[0].issue("ca", is_ca=True, key=key)
+    leaf, sent = current.issue("leaf"), [expired.certificate, current.certificate]
+    assert len(roots) == module.MAX_PATHS
+
+    validate(leaf, trusting(*roots[1:]), sent=sent)
+    assert refusal(leaf, trusting(*roots), sent=sent) is StatusCode.BadCertificateIssuerTimeInvalid
+
+
 @pytest.mark.bad_input(
     "B34", "more intermediates than are looked at", "device_certificate_untrusted"
 )
@@ -432,6 +445,17 @@ def test_the_anchor_may_have_to_be_near(anchor: Anchor, which: int, is_good: boo
         validate(leaf, trust, options)
     else:
         assert refusal(leaf, trust, options) is StatusCode.BadCertificateUntrusted
+
+
+def test_a_ca_above_the_issuing_one_is_no_issuing_ca() -> None:
+    middle = root().issue("middle", is_ca=True)
+    leaf = middle.issue("issuing", is_ca=True).issue("leaf")
+    trust = TrustList(
+        trusted_certificates=(middle.certificate,), issuer_certificates=leaf.chain[1:]
+    )
+    options = replace(PLAIN, anchor=Anchor.LEAF_OR_ISSUING_CA)
+
+    assert refusal(leaf, trust, options) is StatusCode.BadCertificateUntrusted
 
 
 def test_a_root_is_no_issuing_ca_that_was_put_there_deliberately() -> None:

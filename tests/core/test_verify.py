@@ -624,3 +624,10 @@ def test_what_strangers_may_waste_is_counted_exactly(strangers: int) -> None:
         assert verify(text, policy=policy).signer == MAKER.signer.certificate.thumbprint
     else:
         assert refusal(text, policy=policy) is Reason.TICKET_SIGNER_UNTRUSTED
+
+
+def test_a_device_that_signs_its_own_ticket_is_told_so() -> None:
+    device = MAKER.root.issue("itself", uris=[DEVICE_URI])
+
+    with pytest.raises(TicketInvalid, match=r"^a Device cannot sign its own Ticket$"):
+        verify(document(PAYLOAD, entry(PAYLOAD, device)))
