@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -16,12 +17,13 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from registrar.core.certificate import Certificate
-from registrar.core.identity import validate_identity
+from registrar.core.identity import IdentityPolicy, validate_identity
 from registrar.core.match import Candidate
 from registrar.core.scope import Scope
 from registrar.core.ticket_batch import ROW, Batch, Known, Row, Status
 from registrar.core.ticket_snapshot import TicketSnapshot, Verdicts
 from registrar.core.trust import DeviceIdentityAuthorities, TicketAuthorities
+from registrar.core.validation import Check
 from registrar.core.verify import Route, TicketVerifier, ValidTicket
 from registrar.errors import CertificateRejected, TicketInvalid
 from registrar.native import is_compiled
@@ -157,12 +159,82 @@ def test_good_tickets_are_believed_and_their_devices_genuine() -> None:
 
 @pytest.mark.skipif(not is_compiled(), reason="the Python body knows nothing")
 def test_the_batch_decides_what_it_knows() -> None:
-    verdicts = WARM.judge(*zip(*GOOD, strict=True))
+    made = warm()
+    bad = (GOOD[0][0][:-1], DER)
 
-    assert (verdicts.signer >= 0).all()
-    signers = {WARM.headers[number].signer for number in verdicts.signer}
+    verdicts = made.judge(*zip(*GOOD, bad, strict=True))
+
+    assert (verdicts.signer[:-1] >= 0).all()
+    signers = {made.headers[number].signer for number in verdicts.signer[:-1]}
     assert signers <= {maker.signer.certificate for maker in MAKERS}
-    assert {WARM.issuers[number] for number in verdicts.issuer} == {ca.certificate for ca in CAS}
+    issuers = {made.issuers[number] for number in verdicts.issuer[:-1]}
+    assert issuers == {ca.certificate for ca in CAS}
+    assert (verdicts.signer[-1], verdicts.issuer[-1]) == (-1, -1)
+    assert {verdicts.signer.dtype.name, verdicts.issuer.dtype.name} == {"int32"}
+    assert not any(header.is_limited for header in made.headers)
+
+
+@pytest.mark.parametrize("at", range(4))
+def test_what_is_learned_is_enough_for_the_next_of_its_kind(at: int) -> None:
+    made = snapshot()
+    (text, der), (other, other_der) = GOOD[at], GOOD[at + 4 * (at != 0) + 32 * (at == 0)]
+
+    first = made.judge([text], [der])
+    second = made.judge([other], [other_der])
+
+    assert [*first.status, *second.status] == [GENUINE, GENUINE]
+    assert [*(second.signer >= 0), *(second.issuer >= 0)] == [is_compiled()] * 2
+    assert made.verify_all([other])[0] == VERIFIER.verify(other, route=OUT, now=NOW)
+
+
+def test_of_a_ticket_only_good_signatures_teach() -> None:
+    payload = device_payload(URI)
+    stranger = Maker.new("stranger").signer
+    entries = [entry(payload, stranger), entry(payload, MAKERS[0].signer)]
+    made = snapshot()
+
+    made.judge([document(payload, *entries)] * 16)
+
+    assert len(made.headers) == is_compiled()
+    assert all(one.signer == MAKERS[0].signer.certificate for one in made.headers)
+
+
+def test_an_issuer_of_whose_revocations_nothing_is_known_is_not_learned() -> None:
+    ca = root("without a CRL")
+    payload = device_payload(URI, ca)
+    der = ca.issue("device", uris=[URI]).der
+    made = snapshot()
+
+    verdicts = made.judge([resigned(payload)] * 16, [der] * 16)
+
+    assert set(verdicts.status) == {GENUINE}
+    assert len(made.issuers) == 0
+
+
+def test_the_policy_for_devices_is_asked() -> None:
+    ca = root("without a CRL")
+    der = ca.issue("device", uris=[URI], pointer=True).der
+    text = resigned(device_payload(URI, ca))
+    lenient = IdentityPolicy(suppress=frozenset({Check.REVOCATION_UNKNOWN}))
+
+    for policy, status in ((IdentityPolicy(), Status.BELIEVED), (lenient, GENUINE)):
+        made = TicketSnapshot(VERIFIER, route=OUT, now=NOW, authorities=ISSUERS, policy=policy)
+        assert list(made.judge([text], [der]).status) == [status]
+
+
+def test_time_is_the_same_wherever_the_registrar_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    expired = identity(not_after=NOW - timedelta(hours=1))
+    monkeypatch.setenv("TZ", "West5")
+    time.tzset()
+    try:
+        made = warm()
+        assert list(made.judge([GOOD[0][0]] * 2, [expired, DER]).status) == [
+            Status.BELIEVED,
+            GENUINE,
+        ]
+    finally:
+        monkeypatch.undo()
+        time.tzset()
 
 
 def test_the_python_bodies_know_nothing_and_leave_everything_to_the_reference() -> None:
