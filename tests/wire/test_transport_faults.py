@@ -1,0 +1,342 @@
+"""What a Client bears on the wire itself: pieces, cuts, wrong numbers, endless and late answers.
+
+The faults F3 to F16 of the threat model that an unsecured Server can show; what it says in its
+answers stands in ``test_hostile_servers``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import struct
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from asyncua import ua
+
+from registrar.errors import (
+    ChunkTooLarge,
+    DecodingError,
+    MessageTooLarge,
+    ProtocolViolation,
+    Reason,
+    RegistrarError,
+    TimedOut,
+    Unavailable,
+)
+from registrar.status import StatusCode
+from registrar.ua.codec import encode_message
+from registrar.ua.limits import ChannelLimits
+from registrar.ua.symmetric import PlainChunks
+from registrar.ua.transport import HEADER, Acknowledge, encode_acknowledge
+from registrar.wire import Client, ClientLimits
+from tests.wire.lying import Liar, answering, ask, handle_of, lying
+from tests.wire.raw import refusal_of
+
+QUICK = ClientLimits(connect_s=0.1, request_s=0.1, close_s=0.05)
+CHANNEL, TOKEN = 7, 1
+
+
+def acknowledge(size: int = 65_536, version: int = 0) -> bytes:
+    """Return an ACK with buffers of ``size`` bytes."""
+    return encode_acknowledge(
+        Acknowledge(
+            protocol_version=version,
+            receive_buffer_size=size,
+            send_buffer_size=size,
+            max_message_size=0,
+            max_chunk_count=0,
+        )
+    )
+
+
+def chunk(
+    kind: bytes,
+    request_id: int,
+    body: bytes = b"",
+    *,
+    sequence: int = 2,
+    channel: int = CHANNEL,
+    token: int = TOKEN,
+) -> bytes:
+    """Return a chunk that follows the OPN of a ``Liar``."""
+    return PlainChunks().seal(kind, channel, token, sequence, request_id, body)
+
+
+@asynccontextmanager
+async def ending(first: bytes, *, reset: bool) -> AsyncIterator[str]:
+    """Let a Server listen that answers HEL with ``first`` and ends the connection."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(65_536)
+        writer.write(first)
+        if reset:
+            sock = writer.get_extra_info("socket")
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        writer.close()
+        with suppress(ConnectionError):
+            await writer.wait_closed()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    async with server:
+        yield f"opc.tcp://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+
+
+@pytest.mark.clause("F3")
+async def test_F3_a_server_that_answers_byte_by_byte_is_understood() -> None:
+    """Slowness is bounded by the deadline alone; the pieces make no difference."""
+
+    def crawling(liar: Liar, number: int, request: Any) -> bytes:
+        loop = asyncio.get_running_loop()
+        answer = liar.say(number, ua.GetEndpointsResponse(), handle_of(request))
+
+        def send(at: int) -> None:
+            liar.write(answer[at : at + 1])
+            if at + 1 < len(answer):
+                loop.call_soon(send, at + 1)
+
+        send(0)
+        return b""
+
+    async with lying(crawling) as url, await Client.connect(url) as client:
+        assert await client.get_endpoints() == []
+
+
+@pytest.mark.clause("F3")
+async def test_F3_a_server_that_never_comes_to_an_end_is_left() -> None:
+    """A byte now and then does not put the deadline off."""
+
+    def dripping(liar: Liar, number: int, request: Any) -> bytes:
+        loop = asyncio.get_running_loop()
+        answer = liar.say(number, ua.GetEndpointsResponse(), handle_of(request))
+
+        def send(at: int) -> None:
+            if at < len(answer) and not liar.lost.done():
+                liar.write(answer[at : at + 1])
+                loop.call_later(QUICK.request_s / 10, send, at + 1)
+
+        send(0)
+        return b""
+
+    async with lying(dripping) as url, await Client.connect(url, limits=QUICK) as client:
+        error = await refusal_of(client.get_endpoints())
+
+    assert isinstance(error, TimedOut)
+
+
+@pytest.mark.clause("F4")
+@pytest.mark.parametrize(("size", "is_taken"), [(8_191, False), (8_192, True), (2**32 - 1, True)])
+async def test_F4_buffer_sizes_are_clamped_or_refused(size: int, is_taken: bool) -> None:
+    """A greater buffer than ours raises nothing; a smaller one than 8,192 bytes is no offer."""
+    async with answering(acknowledge(size)) as url:
+        error = await refusal_of(Client.connect(url, limits=QUICK))
+
+    assert isinstance(error, TimedOut if is_taken else DecodingError)
+    if not is_taken:
+        assert error.status is StatusCode.BadTcpNotEnoughResources
+
+
+@pytest.mark.clause("F5")
+@pytest.mark.parametrize("kind", [b"ACK", b"ERR"])
+async def test_F5_a_header_that_announces_gigabytes_is_not_waited_for(kind: bytes) -> None:
+    async with answering(HEADER.pack(kind, b"F", 2**31)) as url:
+        error = await refusal_of(Client.connect(url))
+
+    assert isinstance(error, ChunkTooLarge)
+
+
+@pytest.mark.clause("F5")
+async def test_F5_an_answer_that_announces_gigabytes_is_not_waited_for() -> None:
+    error = await ask(lambda *_: HEADER.pack(b"MSG", b"F", 2**31))
+
+    assert isinstance(error, ChunkTooLarge)
+
+
+@pytest.mark.clause("F6")
+@pytest.mark.parametrize("reset", [False, True], ids=["end", "reset"])
+@pytest.mark.parametrize("sent", [0, 4, 8, 27])
+async def test_F6_half_a_chunk_then_the_end(sent: int, reset: bool) -> None:
+    async with ending(acknowledge()[:sent], reset=reset) as url:
+        error = await refusal_of(Client.connect(url))
+
+    assert isinstance(error, Unavailable)
+    assert error.reason is Reason.UNREACHABLE
+
+
+@pytest.mark.clause("F6")
+async def test_F6_half_an_answer_then_silence() -> None:
+    def half(liar: Liar, number: int, request: Any) -> bytes:
+        return liar.say(number, ua.GetEndpointsResponse(), handle_of(request))[:-1]
+
+    assert isinstance(await ask(half, QUICK), TimedOut)
+
+
+def endless(body_size: int) -> Callable[[Liar, int, Any], bytes]:
+    """Return an answer of intermediate chunks that goes on until the Client ends it."""
+
+    def answer(liar: Liar, number: int, request: Any) -> bytes:
+        loop = asyncio.get_running_loop()
+        body = bytes(body_size)
+
+        def send(sequence: int) -> None:
+            if not liar.lost.done():
+                liar.write(chunk(b"MSGC", number, body, sequence=sequence))
+                loop.call_soon(send, sequence + 1)
+
+        send(2)
+        return b""
+
+    return answer
+
+
+@pytest.mark.clause("F7")
+@pytest.mark.parametrize(
+    ("body_size", "limits"),
+    [
+        (0, ChannelLimits(max_chunk_count=20)),
+        (8_000, ChannelLimits(max_message_size=40_000)),
+    ],
+    ids=["chunks", "bytes"],
+)
+async def test_F7_endless_intermediate_chunks_end_at_the_limit(
+    body_size: int, limits: ChannelLimits
+) -> None:
+    error = await ask(endless(body_size), ClientLimits(channel=limits))
+
+    assert isinstance(error, MessageTooLarge)
+    assert error.status is StatusCode.BadTcpMessageTooLarge
+
+
+@pytest.mark.clause("F7")
+async def test_F7_what_all_unfinished_answers_hold_is_one_budget() -> None:
+    """Many answers begun at once may not hold more than one message may."""
+    seen: list[int] = []
+
+    def begun(liar: Liar, number: int, request: Any) -> bytes:
+        seen.append(number)
+        return chunk(b"MSGC", number, bytes(9_000), sequence=1 + len(seen))
+
+    limits = ClientLimits(channel=ChannelLimits(max_message_size=20_000), request_s=5)
+    async with lying(begun) as url, await Client.connect(url, limits=limits) as client:
+        errors = await asyncio.gather(
+            *(refusal_of(client.get_endpoints()) for _ in range(3)), return_exceptions=True
+        )
+
+    assert [type(error) for error in errors] == [MessageTooLarge] * 3
+
+
+WRONG: dict[str, tuple[dict[str, int], StatusCode]] = {
+    "sequence-again": ({"sequence": 1}, StatusCode.BadSequenceNumberInvalid),
+    "sequence-ahead": ({"sequence": 3}, StatusCode.BadSequenceNumberInvalid),
+    "channel": ({"channel": 8}, StatusCode.BadTcpSecureChannelUnknown),
+    "channel-none": ({"channel": 0}, StatusCode.BadTcpSecureChannelUnknown),
+    "token": ({"token": 2}, StatusCode.BadSecureChannelTokenUnknown),
+}
+
+
+@pytest.mark.clause("F8")
+@pytest.mark.parametrize("what", WRONG)
+async def test_F8_a_wrong_number_ends_the_connection(what: str) -> None:
+    numbers, status = WRONG[what]
+
+    def wrong(liar: Liar, number: int, request: Any) -> bytes:
+        response = ua.GetEndpointsResponse()
+        response.ResponseHeader.RequestHandle = handle_of(request)
+        return chunk(b"MSGF", number, encode_message(response), **numbers)
+
+    error = await ask(wrong)
+
+    assert isinstance(error, ProtocolViolation)
+    assert error.status is status
+
+
+@pytest.mark.clause("F8")
+@pytest.mark.parametrize("offset", [1, 2**32 - 2])
+async def test_F8_an_answer_with_another_request_number_ends_the_connection(offset: int) -> None:
+    def wrong(liar: Liar, number: int, request: Any) -> bytes:
+        response = ua.GetEndpointsResponse()
+        response.ResponseHeader.RequestHandle = handle_of(request)
+        return chunk(b"MSGF", (number + offset) % 2**32, encode_message(response))
+
+    assert isinstance(await ask(wrong), ProtocolViolation)
+
+
+def granting(lifetime_ms: int, channel: int = CHANNEL) -> ua.OpenSecureChannelResponse:
+    """Return an OPN response with this lifetime."""
+    token = ua.ChannelSecurityToken(
+        ua.UInt32(channel), ua.UInt32(TOKEN), datetime.now(UTC), ua.UInt32(lifetime_ms)
+    )
+    return ua.OpenSecureChannelResponse(Parameters=ua.OpenSecureChannelResult(SecurityToken=token))
+
+
+@pytest.mark.clause("F10")
+@pytest.mark.parametrize(
+    ("lifetime_ms", "is_taken"),
+    [(0, False), (1, False), (9_999, False), (10_000, True), (2**32 - 1, True)],
+)
+async def test_F10_an_absurd_token_lifetime(lifetime_ms: int, is_taken: bool) -> None:
+    """Too short would keep us renewing; too long is clamped to what we asked for."""
+    async with lying(lambda *_: b"", opened_by=granting(lifetime_ms)) as url:
+        if is_taken:
+            async with await Client.connect(url):
+                return
+        error = await refusal_of(Client.connect(url))
+
+    assert isinstance(error, ProtocolViolation)
+
+
+@pytest.mark.clause("F10")
+@pytest.mark.parametrize("channel", [0, CHANNEL + 1])
+async def test_F10_a_channel_that_is_another_in_the_token_than_in_the_chunk(channel: int) -> None:
+    async with lying(lambda *_: b"", opened_by=granting(60_000, channel)) as url:
+        error = await refusal_of(Client.connect(url))
+
+    assert error.status is StatusCode.BadTcpSecureChannelUnknown
+
+
+@pytest.mark.clause("F16")
+async def test_F16_every_answer_just_in_time_ends_with_the_connection() -> None:
+    """Each answer comes within ``request_s``; the life of the connection is bounded as well."""
+    limits = ClientLimits(request_s=0.2, total_s=0.3)
+
+    def just_in_time(liar: Liar, number: int, request: Any) -> bytes:
+        loop = asyncio.get_running_loop()
+        answer = liar.say(number, ua.GetEndpointsResponse(), handle_of(request))
+        loop.call_later(0.05, liar.write, answer)
+        return b""
+
+    answered = 0
+    error: RegistrarError | None = None
+    async with lying(just_in_time) as url, await Client.connect(url, limits=limits) as client:
+        while error is None:
+            try:
+                await client.get_endpoints()
+            except TimedOut as late:
+                error = late
+            else:
+                answered += 1
+
+    assert 0 < answered <= 6
+    assert "connection lasted" in str(error)
+
+
+@pytest.mark.clause("F17")
+@pytest.mark.parametrize("kind", [b"MSGF", b"MSGC", b"MSGA"])
+async def test_F17_what_nobody_waits_for_ends_the_connection(kind: bytes) -> None:
+    """Between requests as well: with the next request the Client says so."""
+    pushed: list[Liar] = []
+
+    def answer(liar: Liar, number: int, request: Any) -> bytes:
+        pushed.append(liar)
+        return liar.say(number, ua.GetEndpointsResponse(), handle_of(request))
+
+    async with lying(answer) as url, await Client.connect(url) as client:
+        await client.get_endpoints()
+        pushed[0].write(chunk(kind, 9, bytes(8), sequence=3))
+        await pushed[0].lost
+        error = await refusal_of(client.get_endpoints())
+
+    assert isinstance(error, ProtocolViolation)
