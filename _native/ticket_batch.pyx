@@ -13,6 +13,11 @@ from libc.stdint cimport int64_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc, realloc
 from libc.string cimport memchr, memset, strlen
 
+cdef extern from *:
+    """
+    #define OPENSSL_SUPPRESS_DEPRECATED
+    """
+
 include "crypto.pxi"
 include "der.pxi"
 include "certificate.pxi"
@@ -48,6 +53,7 @@ cdef enum:
     AUTHORITY_TEXTS = 256
     ISSUERS = 256
     KEYS = 1536                 # a key under one algorithm counts once
+    USES = 256                  # signatures of a key after which its table pays
     SERIAL = 20                 # bytes of a serial number
 
     BELIEVED = 1                # bits of ``Row.status``: the Ticket is good
@@ -144,6 +150,7 @@ cdef inline unsigned int slot_of(const Span *text) noexcept nogil:
     return <unsigned int>(word >> 40) % SLOTS
 
 
+include "ticket_tables.pxi"
 include "ticket_known.pxi"
 include "ticket_worker.pxi"
 
@@ -228,9 +235,11 @@ cdef class Batch:
     def check(self):
         """Check the signatures of what was read; afterwards ``rows`` says yes or nothing."""
         cdef Worker worker = self.worker()
+        cdef Solver solver = worker.solver
         cdef Py_ssize_t at
         cdef Job *job
         cdef Row *row
+        self.known.lend_tables(worker)
         with nogil:
             for at in range(self.count):
                 row = &self.row[at]
@@ -240,9 +249,13 @@ cdef class Batch:
                     row.status |= GENUINE
             for at in range(self.job_count):
                 job = &self.job[at]
-                if not holds(worker, &self.known.key[job.key], job):
-                    self.row[job.row].status &= ~(GENUINE if job.is_device else BELIEVED | GENUINE)
+                if worker.table[job.key] != NULL:
+                    self.ask_solver(worker, solver, job)
+                elif not holds(worker, &self.known.key[job.key], job):
+                    self.refuse(job)
+            self.hear_solver(worker, solver)
             ERR_clear_error()
+        self.known.make_tables(worker)
         self.known.idle.append(worker)
 
     def rows(self):
@@ -265,6 +278,29 @@ cdef class Batch:
 
     cdef Worker worker(self):
         return <Worker>self.known.idle.pop() if self.known.idle else Worker()
+
+    cdef void refuse(self, const Job *job) noexcept nogil:
+        self.row[job.row].status &= ~(GENUINE if job.is_device else BELIEVED | GENUINE)
+
+    cdef void ask_solver(self, Worker worker, Solver solver, Job *job) noexcept nogil:
+        """Check a signature by the table of its key, as soon as enough of them wait."""
+        cdef unsigned char digest[64]
+        if (
+            not digest_of(worker, job.state, &job.message, digest)
+            or not take_question(solver, job, digest, self.known.key[job.key].is_raw)
+        ):
+            self.refuse(job)
+        elif solver.count == TOGETHER:
+            self.hear_solver(worker, solver)
+
+    cdef void hear_solver(self, Worker worker, Solver solver) noexcept nogil:
+        """Check the signatures that wait."""
+        cdef bint is_ready = solver.count and invert(solver)
+        cdef Job *job
+        while solver.count:
+            job = solver.question[solver.count - 1].job
+            if not answer_last(solver, worker.table[job.key]) or not is_ready:
+                self.refuse(job)
 
     cdef int find_header(self, const Span *text) noexcept nogil:
         cdef unsigned int slot = slot_of(text)

@@ -12,6 +12,9 @@ cdef class Known:
     cdef Span authorities[AUTHORITY_TEXTS]
     cdef Issuer issuer[ISSUERS]
     cdef Key key[KEYS]
+    cdef EC_GROUP *table[KEYS]  # of keys on P-256 that are used often
+    cdef int uses[KEYS]         # of each key, up to ``USES``
+    cdef int tables, most_tables
     cdef EVP_MD_CTX *empty[3]
     cdef int header_count, authorities_count, issuer_count, key_count
     cdef Py_ssize_t document_bytes, payload_bytes
@@ -22,7 +25,8 @@ cdef class Known:
     cdef list idle              # workers
 
     def __cinit__(
-        self, Py_ssize_t document_bytes, Py_ssize_t payload_bytes, int signatures, uint64_t now
+        self, Py_ssize_t document_bytes, Py_ssize_t payload_bytes, int signatures, uint64_t now,
+        int tables
     ):
         cdef int at
         memset(self.slots, 0xFF, sizeof(self.slots))
@@ -30,6 +34,7 @@ cdef class Known:
         self.payload_bytes = payload_bytes
         self.signatures = min(signatures, <int>MAX_SIGNATURES)
         self.now = now
+        self.most_tables = tables
         self.numbers = {}
         self.headers = []
         self.issuers = []
@@ -43,6 +48,8 @@ cdef class Known:
             EVP_MD_CTX_free(self.header[at].state)
         for at in range(3):
             EVP_MD_CTX_free(self.empty[at])
+        for at in range(self.key_count):
+            EC_GROUP_free(self.table[at])
 
     def __len__(self):
         return self.header_count + self.authorities_count + self.issuer_count
@@ -115,6 +122,28 @@ cdef class Known:
         self.issuers.append(value)
         self.issuer_count += 1
         return number
+
+    cdef void lend_tables(self, Worker worker) noexcept:
+        """Let a worker use the tables there are, and count what it uses without one."""
+        memcpy(worker.table, self.table, self.key_count * sizeof(self.table[0]))
+        memset(worker.uses, 0, sizeof(worker.uses))
+
+    cdef int make_tables(self, Worker worker) except -1:
+        """Add what a worker counted, and make the tables that pay from now on."""
+        cdef EC_GROUP *table
+        cdef int at, before
+        for at in range(self.key_count):
+            before = self.uses[at]
+            self.uses[at] = min(before + worker.uses[at], <int>USES)
+            # One thread alone sees a key come to ``USES``.
+            if before == self.uses[at] or self.uses[at] < USES or self.key[at].coordinate != P256:
+                continue
+            if self.tables < self.most_tables:
+                self.tables += 1
+                with nogil:
+                    table = table_of(&self.key[at])
+                self.table[at] = table
+        return 0
 
     cdef int learn_key(self, bytes encoded, int digest, str kind) except -2:
         cdef int number = self.numbers.get(("key", encoded, digest, kind), -1)

@@ -6,6 +6,9 @@ cdef class Worker:
     cdef EVP_PKEY *pkey[KEYS]
     cdef EVP_PKEY_CTX *context[KEYS]
     cdef EVP_MD_CTX *digest
+    cdef EC_GROUP *table[KEYS]  # lent by ``Known``, which keeps them
+    cdef int uses[KEYS]         # signatures checked without a table
+    cdef Solver solver
     cdef EC_GROUP *group[3]
     cdef EC_POINT *point[3]
 
@@ -13,6 +16,7 @@ cdef class Worker:
         cdef int at
         cdef int *names = [NID_X9_62_prime256v1, NID_secp384r1, NID_secp521r1]
         self.digest = EVP_MD_CTX_new()
+        self.solver = Solver()
         for at in range(3):
             self.group[at] = EC_GROUP_new_by_curve_name(names[at])
             if self.group[at] != NULL:
@@ -69,6 +73,7 @@ cdef bint holds(Worker worker, const Key *key, const Job *job) noexcept nogil:
     cdef Bytes signature = job.signature.at
     cdef size_t size = size_of(&job.signature)
 
+    worker.uses[job.key] += 1
     if worker.context[job.key] == NULL and not prepare(worker, key, job.key):
         return False
     if not digest_of(worker, job.state, &job.message, digest):

@@ -71,9 +71,12 @@ class Known:
     Args:
         document_bytes, payload_bytes, signatures: the limits of ``JwsLimits``.
         now: UTC as YYYYMMDDhhmmss.
+        tables: keys on P-256 of which, where they are used often, multiples are kept; 150 KB each.
     """
 
-    def __init__(self, document_bytes: int, payload_bytes: int, signatures: int, now: int) -> None:
+    def __init__(
+        self, document_bytes: int, payload_bytes: int, signatures: int, now: int, tables: int
+    ) -> None:
         self.headers: list[Any] = []
         """What was given as ``value`` for each header, by its number."""
         self.issuers: list[Any] = []

@@ -88,6 +88,9 @@ def delivered(number: int) -> tuple[str, bytes]:
 
 GOOD = [delivered(number) for number in range(64)]
 
+OFTEN = 256
+"""Signatures of a key on P-256 after which the batch keeps a table for it."""
+
 
 def reference(text: str | bytes, der: bytes | None) -> tuple[Status, str]:
     """Return what the reference finds, and the URI."""
@@ -127,6 +130,7 @@ def warm(verifier: TicketVerifier = VERIFIER) -> TicketSnapshot:
     """Return a snapshot that knows the makers."""
     made = snapshot(verifier)
     made.judge(*zip(*GOOD, strict=True))
+    made.judge(*zip(*GOOD[:1] * OFTEN, strict=True))
     return made
 
 
@@ -238,7 +242,7 @@ def test_time_is_the_same_wherever_the_registrar_runs(monkeypatch: pytest.Monkey
 
 
 def test_the_python_bodies_know_nothing_and_leave_everything_to_the_reference() -> None:
-    known = unwrap(Known)(1, 1, 1, 0)
+    known = unwrap(Known)(1, 1, 1, 0, 0)
     batch = unwrap(Batch)(known, [GOOD[0][0]])
     batch.read()
     batch.check()
