@@ -28,6 +28,7 @@ from registrar.errors import FileInvalid
 
 MAX_TICKET_FILE_SIZE_BYTES: Final = 64 << 20
 MAX_CERTIFICATE_FILE_SIZE_BYTES: Final = 16 << 20
+MAX_GIVEN_FILE_SIZE_BYTES: Final = 1 << 20
 MAX_PASSPHRASE_FILE_SIZE_BYTES: Final = 4096
 MAX_LINE_BYTES: Final = 8 << 20
 """Twice the longest Ticket any configuration allows."""
@@ -124,6 +125,18 @@ def read(path: Path, limit: int) -> bytes:
     if len(data) > limit:
         raise FileInvalid(f"holds more than {limit} bytes", subject=str(path))
     return data
+
+
+def check_given(*paths: Path) -> None:
+    """Check that the key and certificate files an operator named can be read.
+
+    The room ``ca`` reads them, where a missing file means that a site has lost a part.
+
+    Raises:
+        FileInvalid: one cannot, or holds more than ``MAX_GIVEN_FILE_SIZE_BYTES``.
+    """
+    for path in paths:
+        read(path, MAX_GIVEN_FILE_SIZE_BYTES)
 
 
 @dataclass(slots=True)

@@ -24,7 +24,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
 from registrar.app import config
 from registrar.app.causes import by_operator, now
-from registrar.app.files import read, read_passphrase
+from registrar.app.files import check_given, read_passphrase
 from registrar.app.ledger import SiteLedger
 from registrar.app.settings import RegistrarSettings, Settings
 from registrar.ca.given import GivenAuthority, load_given_authority
@@ -53,7 +53,6 @@ from registrar.store.trust import Role
 from registrar.ua.application_identity import ApplicationIdentity
 
 DATABASE: Final = "registrar.db"
-MAX_GIVEN_FILE_SIZE_BYTES: Final = 1 << 20
 EMPTY_FOLDER_WANTED: Final = "Name an empty folder, or one that does not exist."
 
 _DEFAULTS: Final = RegistrarSettings()
@@ -330,8 +329,7 @@ def _given(
 ) -> GivenAuthority | None:
     if certificate is None or key is None:
         return None
-    for path in (certificate, key):
-        read(path, MAX_GIVEN_FILE_SIZE_BYTES)  # what is amiss is the file an operator named
+    check_given(certificate, key)
     return load_given_authority(
         certificate, key, name=APPLICATIONS, passphrase=passphrase, now=now()
     )

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from registrar.app.causes import now
-from registrar.app.files import Document, find_tickets
+from registrar.app.files import Document, check_given, find_tickets
 from registrar.app.settings import Settings
 from registrar.app.tables import read_table
 from registrar.app.tickets import Received, refused, ticket_verifier, unreadable
@@ -69,8 +69,7 @@ def create(table: Path, signer: TicketSigner, authorities: Iterable[Path]) -> It
         authorities: PEM files, each a CA of DeviceIdentity Certificates and then its issuers.
 
     Raises:
-        FileInvalid: a column or value is wrong; the message names the line.
-        IssuerUnavailable: a file cannot be read.
+        FileInvalid: a file cannot be read, or a column or value is wrong; the message names it.
     """
     cas = tuple(map(_authority, authorities))
     for line, row in read_table(table, known=COLUMNS):
@@ -82,6 +81,7 @@ def create(table: Path, signer: TicketSigner, authorities: Iterable[Path]) -> It
 
 
 def _authority(path: Path) -> CertificateAuthority:
+    check_given(path)
     found = read_certificates(path)
     if not found:
         raise FileInvalid("holds no certificate", subject=str(path))

@@ -43,9 +43,10 @@ def signer_options(command: Callable[..., None]) -> Callable[..., None]:
         *, certificate: Path, key: Path, passphrase_file: Path | None, **values: object
     ) -> None:
         def load() -> TicketSigner:
-            from registrar.app.files import read_passphrase
+            from registrar.app.files import check_given, read_passphrase
             from registrar.ca.ticket_signing import load_signer
 
+            check_given(certificate, key)
             passphrase = read_passphrase(passphrase_file) if passphrase_file else None
             return load_signer(certificate, key, passphrase=passphrase)
 

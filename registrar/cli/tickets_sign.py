@@ -37,6 +37,10 @@ def command(site: Path, files: tuple[Path, ...], signer: Signer, composite_uri: 
     """
     from registrar.app import ticket_making, tickets
     from registrar.app.site import Site
+    from registrar.core.ticket import is_uri
+
+    if composite_uri and not is_uri(composite_uri):
+        raise click.BadParameter("is no URI", param_hint="--composite")
 
     rows = Rows(Format.TEXT, tickets.RECEIVED_COLUMNS, to_stderr=True)
     refused = False

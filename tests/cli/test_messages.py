@@ -13,6 +13,7 @@ import pytest
 from registrar.app import site as sites
 from registrar.cli.onboard import SHOWN_PROBLEMS
 from registrar.errors import StoreUnavailable
+from tests.app.signers import write_signer
 from tests.cli.conftest import Run
 
 
@@ -122,6 +123,35 @@ def test_an_issuing_ca_without_a_certificate_is_named_as_it_was_given(
 
     assert result.exit_code == 2
     assert f"{ca}: holds no certificate in PEM [file_invalid]" in result.stderr
+
+
+@pytest.mark.parametrize("missing", ["--certificate", "--key", "--authority"])
+def test_a_missing_file_of_a_signer_is_misuse_and_named(
+    run: Run, tmp_path: Path, missing: str
+) -> None:
+    signer = write_signer(tmp_path, "Maker")
+    files = {
+        "--certificate": signer.certificate,
+        "--key": signer.key,
+        "--authority": signer.certificate,
+    }
+    files[missing] = tmp_path / "missing.pem"
+    options = [word for option in files.items() for word in option]
+    (tmp_path / "devices.csv").write_text("ProductInstanceUri\nurn:example.com:1\n")
+
+    result = run("tickets", "create", tmp_path / "devices.csv", *options)
+
+    assert result.exit_code == 2
+    assert f"{files[missing]}: cannot be read: No such file or directory" in result.stderr
+
+
+def test_a_composite_that_is_no_uri_is_misuse(run: Run, site: Path) -> None:
+    signer = ["--certificate", "s.pem", "--key", "s.key"]
+
+    result = run("tickets", "sign", site, "ticket.json", *signer, "--composite", "no uri")
+
+    assert result.exit_code == 2
+    assert "--composite: is no URI" in result.stderr
 
 
 def test_a_missing_table_is_misuse_and_named(run: Run, site: Path, tmp_path: Path) -> None:
