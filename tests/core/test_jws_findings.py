@@ -67,7 +67,6 @@ def test_what_exceeds_a_limit_is_said(limits: dict[str, int], why: str) -> None:
 
 
 X5C = f"x5c is not an array of 1 to {MAX_CHAIN_LENGTH} certificates"
-TYPE = "cty 'x' names no Ticket type"
 DER = base64.b64encode(MAKER.signer.der).decode()
 BIG = base64.b64encode(bytes(MAX_CERTIFICATE_BYTES + 1)).decode()
 

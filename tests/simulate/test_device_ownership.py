@@ -39,7 +39,6 @@ WRITE_MODE = ua.Variant(6, Kinds.Byte)
 ADD_IDENTITY = node_id(15708)
 REMOVE_IDENTITY = node_id(15710)
 ADD_APPLICATION = node_id(16261)
-REMOVE_APPLICATION = node_id(16263)
 
 
 def _rule(uri: str) -> ua.Variant:
