@@ -143,6 +143,8 @@ def run(devices: int, seed: int, rounds: int) -> Mapping[str, object]:
     ratios = [_number(one, "ratio_to_floor") for one in seen]
     return {
         **seen[ratios.index(median_low(ratios))],
+        # What the demo asks every Device afterwards stays in memory, so a later peak is not ours.
+        "registrar_peak_rss_mb": seen[0]["registrar_peak_rss_mb"],
         "ratio_to_floor_of_each_round": ratios,
         "wrong": sum(_number(one, "wrong") for one in seen),
     }
