@@ -70,7 +70,7 @@ class Devices:
         self.space.add_object(DEVICE, ua.QualifiedName(DEVICE_NAME, NAMESPACE), OBJECTS)
         self._add_variable(SERIAL_NUMBER, "SerialNumber", ua.Variant("4711"), data_type=12)
         self._add_variable(IS_SINGLETON, "IsSingleton", ua.Variant(True), data_type=1)
-        for call in {call.number: call for call in CALLS}.values():
+        for call in {call.name: call for call in CALLS}.values():
             self._add_method(call)
 
     def _add_variable(

@@ -48,18 +48,14 @@ class MethodCall:
     """A Method of the Device, with the arguments of its one call."""
 
     name: str
-    number: int
+    method_id: ua.NodeId
     inputs: tuple[ua.Variant, ...] = ()
     outputs: tuple[ua.Variant, ...] = ()
-
-    @property
-    def method_id(self) -> ua.NodeId:
-        return node_id(self.number, NAMESPACE)
 
 
 _OPEN: Final = MethodCall(
     name="Open",
-    number=11,
+    method_id=node_id(11, NAMESPACE),
     inputs=(ua.Variant(1, ua.VariantType.Byte),),
     outputs=(_HANDLE,),
 )
@@ -67,7 +63,7 @@ _OPEN: Final = MethodCall(
 CALLS: Final[Sequence[MethodCall]] = (
     MethodCall(
         name="CreateSigningRequest",
-        number=10,
+        method_id=node_id(10, NAMESPACE),
         inputs=(
             _node(_GROUP),
             _node(_TYPE),
@@ -80,17 +76,22 @@ CALLS: Final[Sequence[MethodCall]] = (
     _OPEN,
     MethodCall(
         name="Read",
-        number=12,
+        method_id=node_id(12, NAMESPACE),
         inputs=(_HANDLE, ua.Variant(65_536, ua.VariantType.Int32)),
         outputs=(_bytes(3000),),
     ),
-    MethodCall(name="Close", number=13, inputs=(_HANDLE,)),
+    MethodCall(name="Close", method_id=node_id(13, NAMESPACE), inputs=(_HANDLE,)),
     _OPEN,
-    MethodCall(name="Write", number=14, inputs=(_HANDLE, _bytes(4000))),
-    MethodCall(name="CloseAndUpdate", number=15, inputs=(_HANDLE,), outputs=(_CHANGED,)),
+    MethodCall(name="Write", method_id=node_id(14, NAMESPACE), inputs=(_HANDLE, _bytes(4000))),
+    MethodCall(
+        name="CloseAndUpdate",
+        method_id=node_id(15, NAMESPACE),
+        inputs=(_HANDLE,),
+        outputs=(_CHANGED,),
+    ),
     MethodCall(
         name="UpdateCertificate",
-        number=16,
+        method_id=node_id(16, NAMESPACE),
         inputs=(
             _node(_GROUP),
             _node(_TYPE),
@@ -101,7 +102,7 @@ CALLS: Final[Sequence[MethodCall]] = (
         ),
         outputs=(_CHANGED,),
     ),
-    MethodCall(name="ApplyChanges", number=17),
+    MethodCall(name="ApplyChanges", method_id=node_id(17, NAMESPACE)),
 )
 """The calls in their order, each in a request of its own."""
 

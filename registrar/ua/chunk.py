@@ -129,22 +129,36 @@ class MessageAssembler:
         Raises:
             MessageTooLarge: a limit would be passed; nothing of the chunk was kept.
         """
-        limits = self._limits
+        if final:
+            return self.finish(request_id, body)
         parts = self._parts.get(request_id)
         if parts is None:
-            if len(body) > self.max_message_size:
-                raise self._too_large(f"{len(body)} bytes", self.max_message_size)
-            if final:
-                return body
-            if len(self._parts) >= limits.max_partial_messages:
-                raise self._too_large("another unfinished message", limits.max_partial_messages)
+            self._check_size(len(body))
+            limit = self._limits.max_partial_messages
+            if len(self._parts) >= limit:
+                raise self._too_large("another unfinished message", limit)
             parts = self._parts[request_id] = []
             self._sizes[request_id] = 0
-        self._charge(request_id, parts, body, final=final)
-        if not final:
-            return None
+        self._charge(request_id, parts, body, final=False)
+        return None
+
+    def finish(self, request_id: int, body: bytes) -> bytes:
+        """Return the message that the ``body`` of a last chunk completes.
+
+        Raises:
+            MessageTooLarge: a limit would be passed; nothing of the chunk was kept.
+        """
+        parts = self._parts.get(request_id)
+        if parts is None:
+            self._check_size(len(body))
+            return body
+        self._charge(request_id, parts, body, final=True)
         self.discard(request_id)
         return b"".join(parts)
+
+    def _check_size(self, size: int) -> None:
+        if size > self.max_message_size:
+            raise self._too_large(f"{size} bytes", self.max_message_size)
 
     def discard(self, request_id: int) -> None:
         """Forget what came of a message."""
@@ -157,8 +171,7 @@ class MessageAssembler:
         if chunks > limits.max_chunk_count:
             raise self._too_large(f"{chunks} chunks or more", limits.max_chunk_count)
         size = self._size + len(body)
-        if size > self.max_message_size:
-            raise self._too_large(f"{size} bytes", self.max_message_size)
+        self._check_size(size)
         parts.append(body)
         self._size = size
         self._sizes[request_id] += len(body)

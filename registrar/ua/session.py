@@ -11,8 +11,9 @@ standard asks for old peers. ``user_tokens`` holds the tokens themselves.
 from __future__ import annotations
 
 from asyncua import ua
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
-from registrar.errors import SecurityChecksFailed
+from registrar.errors import Misuse, SecurityChecksFailed
 from registrar.status import StatusCode
 from registrar.ua import asymmetric
 from registrar.ua.application_identity import ApplicationIdentity
@@ -39,11 +40,14 @@ def verify_server_signature(
     policy: SecurityPolicy,
     signature: ua.SignatureData,
     *,
-    server_certificate: bytes | None,
+    server_key: RSAPublicKey | None,
     client_certificate: bytes | None,
     client_nonce: bytes | None,
 ) -> None:
     """Check the signature of the CreateSession response.
+
+    Args:
+        server_key: that of the certificate the channel was opened with; None without security.
 
     Raises:
         SecurityChecksFailed: the server does not hold the key of its certificate.
@@ -51,7 +55,7 @@ def verify_server_signature(
     check_signature(
         policy,
         signature,
-        signer=server_certificate,
+        key=server_key,
         certificate=client_certificate,
         nonce=client_nonce,
         status=StatusCode.BadApplicationSignatureInvalid,
@@ -85,10 +89,12 @@ def verify_client_signature(
     Raises:
         SecurityChecksFailed: the client does not hold the key of its certificate.
     """
+    if policy.is_none:
+        return
     check_signature(
         policy,
         signature,
-        signer=client_certificate,
+        key=public_key_of(leaf_of(client_certificate or b""), policy),
         certificate=server_certificate,
         nonce=server_nonce,
         status=StatusCode.BadApplicationSignatureInvalid,
@@ -130,7 +136,7 @@ def check_signature(
     policy: SecurityPolicy,
     signature: ua.SignatureData,
     *,
-    signer: bytes | None,
+    key: RSAPublicKey | None,
     certificate: bytes | None,
     nonce: bytes | None,
     status: StatusCode,
@@ -138,18 +144,19 @@ def check_signature(
     """Check a signature over ``certificate`` and ``nonce``, the leaf first, then the chain.
 
     Args:
-        signer: whose key is meant, DER, a leaf or a chain.
+        key: whose signature it shall be; None without security.
         certificate: what was signed, a leaf or a chain.
         status: what a failure is called.
     """
     if policy.is_none:
         return
+    if key is None:
+        raise Misuse("a signature to check, and no key")
     certificate, nonce = certificate or b"", nonce or b""
     if signature.Algorithm not in (policy.signature_uri, None, ""):
         raise SecurityChecksFailed(
             f"a signature by {str(signature.Algorithm)[:80]!r}", status=status
         )
-    key = public_key_of(leaf_of(signer or b""), policy)
     leaf = leaf_of(certificate)
     candidates = (leaf,) if leaf == certificate else (leaf, certificate)
     for candidate in candidates:

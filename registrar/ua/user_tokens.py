@@ -196,13 +196,13 @@ def _decode_x509(
 ) -> X509UserClaim:
     try:
         chain = split_chain(token.CertificateData or b"")
-        public_key_of(chain[0], policy)
+        key = public_key_of(chain[0], policy)
     except SecurityChecksFailed as error:
         raise _invalid(f"the user's certificate: {error}") from error
     check_signature(
         policy,
         signature,
-        signer=chain[0],
+        key=key,
         certificate=identity.sender_certificate,
         nonce=server_nonce,
         status=StatusCode.BadUserSignatureInvalid,

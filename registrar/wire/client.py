@@ -55,6 +55,8 @@ __all__ = ["ChannelSecurity", "Client", "UserToken"]
 
 Response = TypeVar("Response")
 
+DEFAULT_LIMITS = ClientLimits()
+
 
 class Client:
     """A connection to one Server; made by ``connect``."""
@@ -103,7 +105,7 @@ class Client:
             Rejected: the peer broke the protocol or its proof.
             ServiceFailed: the peer refused us.
         """
-        limits = limits or ClientLimits()
+        limits = limits or DEFAULT_LIMITS
         host, port = parse_url(url)
         identity = security.identity if security else None
         channel = ClientChannel(
@@ -242,7 +244,7 @@ class Client:
         )
         response = await self._connection.exchange(request, ua.CreateSessionResponse)
         result: ua.CreateSessionResult = response.Parameters
-        check_created(security, result, nonce, leaf, server_application_uri)
+        check_created(security, result, nonce, leaf, self._channel.peer_key, server_application_uri)
         endpoints = list(result.ServerEndpoints or ())
         if discovered is not None:
             compare_endpoints(discovered, endpoints)
@@ -348,7 +350,9 @@ class Client:
         method = ua.CallMethodRequest(
             ObjectId=object_id, MethodId=method_id, InputArguments=list(arguments)
         )
-        (result,) = await self.call_all((method,))
+        request = ua.CallRequest(Parameters=ua.CallParameters(MethodsToCall=[method]))
+        response = await self._request(request, ua.CallResponse)
+        (result,) = as_many((method,), response.Results)
         if is_bad(result.StatusCode.value):
             raise failure_of(result.StatusCode.value, f"method {method_id.to_string()}")
         return list(result.OutputArguments or ())
@@ -371,8 +375,8 @@ class Client:
             self._token = None
         await self._connection.close()
 
-    async def _request(self, request: Any, expected: type[Response]) -> Response:
+    def _request(self, request: Any, expected: type[Response]) -> asyncio.Future[Response]:
         if self._token is None:
             raise Misuse("no Session")
         request.RequestHeader.AuthenticationToken = self._token
-        return await self._connection.exchange(request, expected)
+        return self._connection.exchange(request, expected)

@@ -100,7 +100,7 @@ class ClientConnection(asyncio.Protocol):
         self._pending: dict[int, tuple[asyncio.Future[Any], type, float, int]] = {}
         self._error: RegistrarError | None = None
         self._ends_at = self._loop.time() + limits.total_s
-        self._tick_at = self._ends_at
+        self._tick_at = 0.0
         self._tick: asyncio.TimerHandle | None = None
         self._renewing = False
         self._handle = 0
@@ -119,7 +119,6 @@ class ClientConnection(asyncio.Protocol):
         peer = transport.get_extra_info("peername")
         self._address = str(peer[0]) if peer else ""
         self._write(self._channel.hello())
-        self._arm(self._ends_at)
 
     def data_received(self, data: bytes) -> None:
         """Take bytes of the peer."""
@@ -127,7 +126,15 @@ class ClientConnection(asyncio.Protocol):
         if self.bytes_received > self._limits.total_size:
             self.fail(ProtocolViolation(f"the peer sent more than {self._limits.total_size} bytes"))
             return
-        self._receive(data)
+        try:
+            response = self._channel.receive_response(data, self._loop.time())
+        except RegistrarError as error:
+            self.fail(error)
+            return
+        if response is None:
+            self._receive(data)
+        else:
+            self._answer(*response)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Fail what still waits."""
@@ -142,8 +149,8 @@ class ClientConnection(asyncio.Protocol):
 
     # Clients call these
 
-    async def exchange(self, request: Any, expected: type[Response]) -> Response:
-        """Send ``request`` and return its response.
+    def exchange(self, request: Any, expected: type[Response]) -> asyncio.Future[Response]:
+        """Send ``request`` and return the future of its response.
 
         Raises:
             ServiceFailed: the peer answered with a bad status.
@@ -172,7 +179,7 @@ class ClientConnection(asyncio.Protocol):
         self._write(data)
         if deadline < self._tick_at:
             self._arm(deadline)
-        return await future
+        return future
 
     def work(self, job: Callable[[], T]) -> asyncio.Future[T]:
         """Return the future of a job with our private key."""
@@ -189,9 +196,10 @@ class ClientConnection(asyncio.Protocol):
             )
         self._break(Unavailable("the connection was closed", status=StatusCode.BadConnectionClosed))
         transport.close()
-        await asyncio.wait((self.closed,), timeout=self._limits.close_s)
         if not self.closed.done():
-            transport.abort()
+            patience = self._loop.call_later(self._limits.close_s, transport.abort)
+            await self.closed
+            patience.cancel()
 
     def fail(self, error: RegistrarError) -> None:
         """End the connection because of ``error``; everything that waits raises it."""
@@ -237,16 +245,21 @@ class ClientConnection(asyncio.Protocol):
         self._pause(False)
         if not self.opened.done():
             self.opened.set_result(None)
-        if self._channel.renew_at is not None and self._channel.renew_at < self._tick_at:
-            self._arm(self._channel.renew_at)
+        # No later than the first request can end, so that a request does not move the timer.
+        now = self._loop.time()
+        renew_at = self._channel.renew_at or self._ends_at
+        self._arm(min(self._ends_at, renew_at, now + self._limits.request_s))
         self._receive(b"")
 
     def _on_message(self, event: MessageReceived) -> None:
-        future, expected, _, handle = self._pending.pop(event.request_id)
+        self._answer(event.request_id, event.body)
+
+    def _answer(self, request_id: int, body: bytes) -> None:
+        future, expected, _, handle = self._pending.pop(request_id)
         if future.done():  # nobody waits any more
             return
         try:
-            message = decode_message(event.body, self._limits.decoder)
+            message = decode_message(body, self._limits.decoder)
             header = getattr(message, "ResponseHeader", None)
             if header is None:
                 raise ProtocolViolation(f"a {type(message).__name__} is no response")

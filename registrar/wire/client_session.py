@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from asyncua import ua
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
 from registrar.errors import SecurityChecksFailed
 from registrar.status import StatusCode
@@ -63,6 +64,7 @@ def check_created(
     result: ua.CreateSessionResult,
     nonce: bytes,
     leaf: bytes,
+    key: RSAPublicKey | None,
     server_application_uri: str | None,
 ) -> None:
     """Check that the Server of the Session is the one of the channel.
@@ -70,6 +72,7 @@ def check_created(
     Args:
         nonce: ours, which its signature covers.
         leaf: the certificate it proved to own when the channel opened.
+        key: the key in it.
         server_application_uri: must be in that certificate; None if any will do.
 
     Raises:
@@ -86,7 +89,7 @@ def check_created(
     verify_server_signature(
         security.policy,
         result.ServerSignature,
-        server_certificate=leaf,
+        server_key=key,
         client_certificate=security.identity.certificate,
         client_nonce=nonce,
     )

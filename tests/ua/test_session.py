@@ -76,7 +76,7 @@ def test_the_server_signs_certificate_and_nonce_of_the_client(
     verify_server_signature(
         policy,
         signature,
-        server_certificate=server.certificate,
+        server_key=server.private_key.public_key(),
         client_certificate=client.certificate,
         client_nonce=NONCE,
     )
@@ -147,7 +147,7 @@ def test_without_security_nothing_is_signed() -> None:
 
     assert signature == ua.SignatureData()
     verify_server_signature(
-        NONE, signature, server_certificate=None, client_certificate=None, client_nonce=None
+        NONE, signature, server_key=None, client_certificate=None, client_nonce=None
     )
 
 
