@@ -62,9 +62,12 @@ def decode_object(text: str) -> Mapping[str, JsonValue]:
         DecodingError: the text is not one, or breaks a rule of this module.
     """
     begun = text.count("{") + text.count("[")
-    members = sum(text.count(end) for end in _ENDS_OF_NAMES)
-    if begun + members > MARKS_FREE + len(text) // CHARACTERS_PER_MARK:
-        raise DecodingError(f"{begun + members} JSON marks in {len(text)} characters")
+    marks = begun + text.count(":")
+    allowed = MARKS_FREE + len(text) // CHARACTERS_PER_MARK
+    if marks > allowed:  # then look closer: a text may hold colons, and a URI does
+        marks = begun + sum(text.count(end) for end in _ENDS_OF_NAMES)
+    if marks > allowed:
+        raise DecodingError(f"{marks} JSON marks in {len(text)} characters")
     if begun > MAX_DEPTH and _depth(text) > MAX_DEPTH:
         raise DecodingError(f"more than {MAX_DEPTH} levels of JSON")
     try:
