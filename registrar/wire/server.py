@@ -172,9 +172,14 @@ class Listener:
 
     def watch_sessions(self) -> None:
         """See to it that Sessions end when their time is over."""
+        if self._timer is not None:
+            return
         at = self.sessions.next_expiry()
-        if self._timer is None and at is not None:
-            self._timer = asyncio.get_running_loop().call_at(at, self._expire)
+        if at is not None:
+            # All are looked at each time, so not more often than this.
+            loop = asyncio.get_running_loop()
+            soonest = loop.time() + self.limits.min_session_timeout_s
+            self._timer = loop.call_at(max(at, soonest), self._expire)
 
     def refused(self, address: str, error: RegistrarError) -> None:
         """Count and log a refusal; a fault of our own has its traceback in the debug log."""

@@ -109,7 +109,7 @@ class ServerConnection(asyncio.Protocol):
             if timer is not None:
                 timer.cancel()
         self._charge(0)
-        self._host.sessions.detach(self)
+        self._host.sessions.lose(self)
         self._host.left(self)
 
     def data_received(self, data: bytes) -> None:

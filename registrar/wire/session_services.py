@@ -193,15 +193,8 @@ def _check_unchanged(context: Context, state: SessionState, nonce: bytes) -> Non
 
 
 def _bind(context: Context, state: SessionState, session: Session, roles: Any) -> None:
-    before = state.channel
-    own = state.session
-    own.peer, own.user, own.roles = session.peer, session.user, roles
-    state.channel = context.channel
-    state.is_activated = True
-    state.used_at = context.now
-    if before is not None and before is not context.channel:
-        before.sessions_changed()
-    context.channel.sessions_changed()
+    state.session.user, state.session.roles = session.user, roles
+    context.sessions.bind(state, context.channel, session.peer, context.now)
 
 
 def close_session(context: Context, request: ua.CloseSessionRequest) -> ua.CloseSessionResponse:

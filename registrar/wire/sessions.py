@@ -9,7 +9,7 @@ A failed ActivateSession changes nothing. What a Session holds ends with it.
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -78,9 +78,22 @@ class NonceMemory:
 
 
 class SessionTable:
-    """All Sessions of a Listener, by AuthenticationToken."""
+    """All Sessions of a Listener, by AuthenticationToken.
 
-    __slots__ = ("_by_token", "_closed", "_limits", "_numbers", "_random", "nonces")
+    What it does for one of ten thousand Sessions does not depend on the others.
+    """
+
+    __slots__ = (
+        "_addresses",
+        "_by_channel",
+        "_by_token",
+        "_closed",
+        "_limits",
+        "_lost",
+        "_numbers",
+        "_random",
+        "nonces",
+    )
 
     def __init__(
         self,
@@ -93,6 +106,9 @@ class SessionTable:
         self._random = random
         self._closed = closed
         self._by_token: dict[bytes, SessionState] = {}
+        self._by_channel: dict[BoundChannel, tuple[SessionState, ...]] = {}
+        self._addresses: Counter[str] = Counter()
+        self._lost: dict[SessionState, None] = {}
         self._numbers = 0
         self.nonces = NonceMemory(limits.client_nonces)
 
@@ -110,17 +126,17 @@ class SessionTable:
         Raises:
             Unavailable: BadTooManySessions.
         """
-        own = [state for state in self if state.session.peer.address == peer.address]
-        full = len(self._by_token) >= self._limits.sessions
-        if not full and len(own) < self._limits.sessions_per_address:
+        own, limits = self._addresses[peer.address], self._limits
+        full = len(self._by_token) >= limits.sessions
+        if not full and own < limits.sessions_per_address:
             return
-        for state in self:
-            lost = state.channel is None and state.session.peer.certificate == peer.certificate
-            if lost and (full or state in own):
+        for state in self._lost:
+            loser = state.session.peer
+            if loser.certificate == peer.certificate and (full or loser.address == peer.address):
                 self.close(state)
                 return
         raise Unavailable(
-            f"{len(own)} Sessions of one address, {len(self._by_token)} in all",
+            f"{own} Sessions of one address, {len(self._by_token)} in all",
             reason=Reason.BUSY,
             status=StatusCode.BadTooManySessions,
         )
@@ -149,6 +165,8 @@ class SessionTable:
             points=ContinuationPoints(limits.continuation_points, self._random),
         )
         self._by_token[state.token] = state
+        self._addresses[session.peer.address] += 1
+        self._attach(state, channel)
         return state
 
     def next_id(self) -> ua.NodeId:
@@ -194,10 +212,26 @@ class SessionTable:
         state.server_nonce = self._random(TOKEN_SIZE)
         return state.server_nonce
 
+    def bind(self, state: SessionState, channel: BoundChannel, peer: Peer, now: float) -> None:
+        """Activate a Session, or move it to the ``channel`` of ``peer``; both channels are told."""
+        before = state.channel
+        self._detach(state)
+        self._count_down(state.session.peer.address)
+        self._addresses[peer.address] += 1
+        state.session.peer = peer
+        state.is_activated = True
+        state.used_at = now
+        self._attach(state, channel)
+        if before is not None and before is not channel:
+            before.sessions_changed()
+        channel.sessions_changed()
+
     def close(self, state: SessionState) -> None:
         """End a Session and tell the application."""
         if self._by_token.pop(state.token, None) is not None:
-            channel, state.channel = state.channel, None
+            channel = state.channel
+            self._detach(state)
+            self._count_down(state.session.peer.address)
             self._closed(state.session)
             state.session.data.clear()
             if channel is not None:
@@ -205,17 +239,37 @@ class SessionTable:
 
     def serves(self, channel: BoundChannel) -> bool:
         """Tell whether an activated Session is bound to ``channel``."""
-        return any(
-            state.channel is channel and state.is_activated for state in self._by_token.values()
-        )
+        return any(state.is_activated for state in self._by_channel.get(channel, ()))
 
-    def detach(self, channel: BoundChannel) -> None:
+    def lose(self, channel: BoundChannel) -> None:
         """Take note that a channel was lost: Sessions not yet activated end, others wait."""
-        for state in self:
-            if state.channel is channel:
-                state.channel = None
-                if not state.is_activated:
-                    self.close(state)
+        for state in self._by_channel.get(channel, ()):
+            self._detach(state)
+            if state.is_activated:
+                self._lost[state] = None
+            else:
+                self.close(state)
+
+    def _attach(self, state: SessionState, channel: BoundChannel) -> None:
+        state.channel = channel
+        self._by_channel[channel] = (*self._by_channel.get(channel, ()), state)
+
+    def _detach(self, state: SessionState) -> None:
+        """Bind ``state`` to no channel, lost or not."""
+        self._lost.pop(state, None)
+        channel, state.channel = state.channel, None
+        if channel is None:
+            return
+        left = tuple(one for one in self._by_channel[channel] if one is not state)
+        if left:
+            self._by_channel[channel] = left
+        else:
+            del self._by_channel[channel]
+
+    def _count_down(self, address: str) -> None:
+        self._addresses[address] -= 1
+        if not self._addresses[address]:
+            del self._addresses[address]
 
     def expire(self, now: float) -> None:
         """End all Sessions whose timeout has passed."""
