@@ -97,7 +97,7 @@ class Devices:
 
     def endpoints(self, endpoint_url: str) -> Sequence[ua.EndpointDescription]:
         """Return an endpoint of each policy for the Device that ``endpoint_url`` names."""
-        identity = self._device(endpoint_url.rpartition("/")[2])
+        identity = self.device(endpoint_url.rpartition("/")[2])
         return [
             ua.EndpointDescription(
                 EndpointUrl=endpoint_url,
@@ -116,7 +116,8 @@ class Devices:
             for policy in POLICIES.values()
         ]
 
-    def _device(self, path: str) -> ApplicationIdentity:
+    def device(self, path: str) -> ApplicationIdentity:
+        """Return the Device at ``path``, made where it is new."""
         identity = self._by_path.get(path)
         if identity is None:
             key = self._keys.take()

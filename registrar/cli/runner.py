@@ -6,6 +6,8 @@ import gc
 from collections.abc import Coroutine
 from typing import Any, Final, TypeVar
 
+from registrar.wire.descriptors import raise_limit
+
 T = TypeVar("T")
 
 COLLECT_EVERY: Final = 20_000
@@ -14,9 +16,13 @@ counting; at the default of 700 the collector took 5 % of a campaign to find not
 
 
 def run(main: Coroutine[Any, Any, T]) -> T:
-    """Run ``main`` on uvloop, and leave what was imported out of garbage collection."""
+    """Run ``main`` on uvloop, with all descriptors the process may have.
+
+    What was imported is left out of garbage collection.
+    """
     import uvloop
 
+    raise_limit()
     gc.collect()
     gc.freeze()
     _, second, third = gc.get_threshold()

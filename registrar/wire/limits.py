@@ -36,6 +36,7 @@ SERVER_MAXIMA: Mapping[str, float] = MappingProxyType(
         "unfinished_size": 4 * 1024 * 1024 * 1024,
         "write_buffer_size": 16 * 1024 * 1024,
         "log_lines_per_minute": 1_000,
+        "log_lines_of_all": 10_000,
     }
 )
 """No configuration goes beyond these."""
@@ -105,6 +106,8 @@ class ServerLimits:
     """Bytes written and not yet sent before we stop reading, in bytes."""
     log_lines_per_minute: int = 6
     """Log lines one address can cause."""
+    log_lines_of_all: int = 120
+    """Log lines all addresses together can cause in a minute."""
 
     def __post_init__(self) -> None:
         _check(self, SERVER_MAXIMA)

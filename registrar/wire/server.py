@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 from registrar.errors import Misuse, Reason, RegistrarError, Unavailable
 from registrar.status import StatusCode
 from registrar.wire.application import Application
+from registrar.wire.descriptors import most_connections
 from registrar.wire.key_queue import KeyQueue
 from registrar.wire.limits import ServerLimits
 from registrar.wire.log import LOGGER, PeerLog
@@ -45,10 +46,13 @@ class Listener:
         )
         self.refusals: Counter[StatusCode] = Counter()
         """How often peers were refused, by status."""
-        self._log = PeerLog(self.limits.log_lines_per_minute)
+        self._log = PeerLog(
+            self.limits.log_lines_per_minute, lines_of_all=self.limits.log_lines_of_all
+        )
         self._server: asyncio.Server | None = None
         self._connections: dict[ServerConnection, None] = {}
         self._addresses: Counter[str] = Counter()
+        self._most = self.limits.connections
         self.unfinished_size = 0
         """Bytes of chunks and messages not yet complete that are kept, of all peers."""
         self._tasks: set[asyncio.Future[None]] = set()
@@ -80,6 +84,8 @@ class Listener:
         if self._server is not None:
             raise Misuse("the Listener listens already")
         loop = asyncio.get_running_loop()
+        # A connection we cannot accept waits unanswered; one beyond this count is told so.
+        self._most = most_connections(self.limits.connections)
         try:
             self._server = await loop.create_server(
                 lambda: ServerConnection(self), host, port, backlog=BACKLOG, reuse_address=True
@@ -142,7 +148,7 @@ class Listener:
         limits, own = self.limits, self._addresses[connection.address]
         self._connections[connection] = None
         self._addresses[connection.address] += 1
-        if len(self._connections) > limits.connections or own >= limits.connections_per_address:
+        if len(self._connections) > self._most or own >= limits.connections_per_address:
             raise Unavailable(
                 f"{own} connections of one address, {len(self._connections) - 1} in all",
                 reason=Reason.BUSY,
