@@ -230,3 +230,29 @@ cdef bint answer_last(Solver solver, const EC_GROUP *table) noexcept nogil:
         and BN_nnmod(solver.scalar, solver.scalar, order, context) == 1
         and BN_cmp(solver.scalar, question.r) == 0
     )
+
+
+def table_holds(bytes encoded, bytes digest, bytes signature, bint is_raw):
+    """Tell whether a signature of the key ``encoded`` holds by a table, as vectors need it.
+
+    Args:
+        encoded: the SubjectPublicKeyInfo of a key on P-256.
+        digest: 32 bytes or more.
+        is_raw: the signature is r || s, not an ECDSA-Sig-Value.
+    """
+    cdef Key key = Key(encoded=span_of(encoded), coordinate=P256)
+    cdef Job job = Job(signature=span_of(signature))
+    cdef Solver solver = Solver()
+    cdef EC_GROUP *table
+    if recognise(key.encoded.at, size_of(&key.encoded)) != P256 or len(digest) < P256:
+        raise ValueError("not a key on P-256, or a short digest")
+    table = table_of(&key)
+    if table == NULL:
+        raise MemoryError()
+    try:
+        return (
+            take_question(solver, &job, digest, is_raw)
+            and invert(solver) and answer_last(solver, table)
+        )
+    finally:
+        EC_GROUP_free(table)

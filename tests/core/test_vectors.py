@@ -8,6 +8,7 @@ counts.
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 from inspect import unwrap
 from pathlib import Path
@@ -26,6 +27,7 @@ from registrar.core.signatures import (
     verify_signatures,
 )
 from registrar.errors import TicketInvalid
+from registrar.native import is_compiled
 
 VECTORS = Path(__file__).parents[2].parent / "shared" / "vectors"
 
@@ -85,6 +87,19 @@ def test_every_file_is_read() -> None:
     present = {path.name for path in (VECTORS / "wycheproof").glob("*.json")}
 
     assert present == {f"{name}_test.json" for name in FILES}
+
+
+@pytest.mark.skipif(not is_compiled(), reason="only compiled code has tables")
+@pytest.mark.parametrize("kind", ["", "_p1363"])
+def test_the_tables_of_often_used_keys(kind: str) -> None:
+    from registrar._native.ticket_batch import table_holds
+
+    for group in groups(f"ecdsa_secp256r1_sha256{kind}_test.json"):
+        key = bytes.fromhex(group["publicKeyDer"])
+        for test in group["tests"]:
+            digest = hashlib.sha256(bytes.fromhex(test["msg"])).digest()
+            holds = table_holds(key, digest, bytes.fromhex(test["sig"]), bool(kind))
+            assert holds is (test["result"] == "valid"), (test["tcId"], test["comment"])
 
 
 def check(group: dict[str, Any], algorithm: Algorithm) -> None:
