@@ -5,24 +5,14 @@
 
 from libc.string cimport memcmp, memcpy
 
+include "digest.pxi"
+
 
 cdef extern from "openssl/evp.h" nogil:
     ctypedef struct EVP_PKEY:
         pass
     ctypedef struct EVP_PKEY_CTX:
         pass
-    ctypedef struct EVP_MD:
-        pass
-    ctypedef struct EVP_MD_CTX:
-        pass
-    EVP_MD *EVP_MD_fetch(void *library, const char *algorithm, const char *properties)
-    EVP_MD_CTX *EVP_MD_CTX_new()
-    int EVP_MD_CTX_reset(EVP_MD_CTX *context)
-    void EVP_MD_CTX_free(EVP_MD_CTX *context)
-    int EVP_MD_CTX_copy_ex(EVP_MD_CTX *to, const EVP_MD_CTX *source)
-    int EVP_DigestInit_ex(EVP_MD_CTX *context, const EVP_MD *digest, void *engine)
-    int EVP_DigestUpdate(EVP_MD_CTX *context, const void *data, size_t size)
-    int EVP_DigestFinal_ex(EVP_MD_CTX *context, unsigned char *digest, unsigned int *size)
     int EVP_DigestVerifyInit(
         EVP_MD_CTX *context, EVP_PKEY_CTX **key_context, const EVP_MD *digest, void *engine,
         EVP_PKEY *key)
@@ -62,7 +52,6 @@ cdef enum:
     MAX_SIGNATURE_DER = 2 * (MAX_COORDINATE + 3) + 3
 
 
-cdef const EVP_MD *SHA256 = EVP_MD_fetch(NULL, b"SHA256", NULL)
 cdef const EVP_MD *SHA384 = EVP_MD_fetch(NULL, b"SHA384", NULL)
 cdef const EVP_MD *SHA512 = EVP_MD_fetch(NULL, b"SHA512", NULL)
 

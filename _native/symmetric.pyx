@@ -15,23 +15,14 @@ from libc.string cimport memcpy, memset
 
 from registrar.errors import SecurityChecksFailed
 
+include "digest.pxi"
+
 
 cdef extern from "openssl/evp.h" nogil:
     ctypedef struct EVP_CIPHER:
         pass
     ctypedef struct EVP_CIPHER_CTX:
         pass
-    ctypedef struct EVP_MD:
-        pass
-    ctypedef struct EVP_MD_CTX:
-        pass
-    EVP_MD *EVP_MD_fetch(void *library, const char *algorithm, const char *properties)
-    EVP_MD_CTX *EVP_MD_CTX_new()
-    void EVP_MD_CTX_free(EVP_MD_CTX *context)
-    int EVP_MD_CTX_copy_ex(EVP_MD_CTX *out, const EVP_MD_CTX *context)
-    int EVP_DigestInit_ex(EVP_MD_CTX *context, const EVP_MD *digest, void *engine)
-    int EVP_DigestUpdate(EVP_MD_CTX *context, const void *data, size_t size)
-    int EVP_DigestFinal_ex(EVP_MD_CTX *context, unsigned char *digest, unsigned int *size)
     EVP_CIPHER *EVP_CIPHER_fetch(void *library, const char *algorithm, const char *properties)
     EVP_CIPHER_CTX *EVP_CIPHER_CTX_new()
     void EVP_CIPHER_CTX_free(EVP_CIPHER_CTX *context)
@@ -59,7 +50,6 @@ cdef enum:
     LARGEST = INT_MAX - 512     # bytes of a chunk; libcrypto counts in int
 
 
-cdef const EVP_MD *SHA256 = EVP_MD_fetch(NULL, b"SHA256", NULL)
 cdef const EVP_CIPHER *AES128 = EVP_CIPHER_fetch(NULL, b"AES-128-CBC", NULL)
 cdef const EVP_CIPHER *AES256 = EVP_CIPHER_fetch(NULL, b"AES-256-CBC", NULL)
 
