@@ -78,6 +78,8 @@ class Client:
         self._application_uri = application_uri
         self._limits = limits
         self._token: ua.NodeId | None = None
+        self._header = ua.RequestHeader()
+        """Of every request; its bytes are made before the next one changes it."""
         self._signatures = 0
 
     @classmethod
@@ -197,8 +199,8 @@ class Client:
 
     async def get_endpoints(self) -> list[ua.EndpointDescription]:
         """Return the endpoints of the Server; OPC 10000-4 §5.5.4."""
-        request = ua.GetEndpointsRequest()
-        request.Parameters.EndpointUrl = self.url
+        parameters = ua.GetEndpointsParameters(EndpointUrl=self.url)
+        request = ua.GetEndpointsRequest(RequestHeader=self._header, Parameters=parameters)
         response = await self._connection.exchange(request, ua.GetEndpointsResponse)
         return list(response.Endpoints or ())
 
@@ -268,11 +270,14 @@ class Client:
 
     async def read(self, nodes: Sequence[tuple[ua.NodeId, AttributeIds]]) -> list[ua.DataValue]:
         """Return an attribute of each node, in order; a bad one has a bad ``StatusCode``."""
-        request = ua.ReadRequest()
-        request.Parameters.TimestampsToReturn = ua.TimestampsToReturn.Neither
-        request.Parameters.NodesToRead = [
-            ua.ReadValueId(NodeId=node_id, AttributeId=attribute) for node_id, attribute in nodes
-        ]
+        parameters = ua.ReadParameters(
+            TimestampsToReturn=ua.TimestampsToReturn.Neither,
+            NodesToRead=[
+                ua.ReadValueId(NodeId=node_id, AttributeId=attribute)
+                for node_id, attribute in nodes
+            ],
+        )
+        request = ua.ReadRequest(RequestHeader=self._header, Parameters=parameters)
         response = await self._request(request, ua.ReadResponse)
         return as_many(nodes, response.Results)
 
@@ -332,8 +337,10 @@ class Client:
 
     async def translate(self, paths: Sequence[ua.BrowsePath]) -> list[ua.BrowsePathResult]:
         """Return where each path ends, in order."""
-        request = ua.TranslateBrowsePathsToNodeIdsRequest()
-        request.Parameters.BrowsePaths = list(paths)
+        parameters = ua.TranslateBrowsePathsToNodeIdsParameters(BrowsePaths=list(paths))
+        request = ua.TranslateBrowsePathsToNodeIdsRequest(
+            RequestHeader=self._header, Parameters=parameters
+        )
         response = await self._request(request, ua.TranslateBrowsePathsToNodeIdsResponse)
         return as_many(paths, response.Results)
 
@@ -350,8 +357,7 @@ class Client:
         method = ua.CallMethodRequest(
             ObjectId=object_id, MethodId=method_id, InputArguments=list(arguments)
         )
-        request = ua.CallRequest(Parameters=ua.CallParameters(MethodsToCall=[method]))
-        response = await self._request(request, ua.CallResponse)
+        response = await self._call([method])
         (result,) = as_many((method,), response.Results)
         if is_bad(result.StatusCode.value):
             raise failure_of(result.StatusCode.value, f"method {method_id.to_string()}")
@@ -359,16 +365,18 @@ class Client:
 
     async def call_all(self, requests: Sequence[ua.CallMethodRequest]) -> list[ua.CallMethodResult]:
         """Call Methods in one request and return their results, in order."""
-        request = ua.CallRequest()
-        request.Parameters.MethodsToCall = list(requests)
-        response = await self._request(request, ua.CallResponse)
+        response = await self._call(list(requests))
         return as_many(requests, response.Results)
+
+    def _call(self, methods: list[ua.CallMethodRequest]) -> asyncio.Future[ua.CallResponse]:
+        parameters = ua.CallParameters(MethodsToCall=methods)
+        request = ua.CallRequest(RequestHeader=self._header, Parameters=parameters)
+        return self._request(request, ua.CallResponse)
 
     async def close(self) -> None:
         """Close Session, channel and TCP, each within ``close_s``; idempotent, never raises."""
         if self._token is not None:
-            request = ua.CloseSessionRequest()
-            request.DeleteSubscriptions = True
+            request = ua.CloseSessionRequest(RequestHeader=self._header, DeleteSubscriptions=True)
             with suppress(RegistrarError, TimeoutError):  # the peer ends the Session by itself
                 async with asyncio.timeout(self._limits.close_s):
                     await self._request(request, ua.CloseSessionResponse)
