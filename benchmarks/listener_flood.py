@@ -2,8 +2,8 @@
 
 Each connection comes from a random address, says HEL and an OPN whose header is right, with the
 thumbprint of the Server and a certificate of the attacker's own, and whose two ciphertext blocks
-are random: the dearest garbage there is. Prints a line when the flood has begun and one, when its
-standard input ends, with how many OPN were sent and answered.
+are random: the dearest garbage there is. Says when the flood has begun, and ends with its standard
+input.
 """
 
 from __future__ import annotations
@@ -48,8 +48,6 @@ class Flood:
         self._hello = encode_hello(offer(ChannelLimits(), url))
         self._garbage = garbage(server_certificate)
         self._random = random.Random(1)
-        self.sent = 0
-        self.answered = 0
 
     async def run(self) -> None:
         """Send one garbage OPN after the other."""
@@ -67,8 +65,7 @@ class Flood:
             writer.write(self._hello)
             await reader.readexactly(28)
             writer.write(self._garbage + os.urandom(BLOCKS))
-            self.sent += 1
-            self.answered += (await reader.read(4)) == b"ERRF"
+            await reader.read()
         except asyncio.IncompleteReadError:
             pass
         finally:
@@ -82,7 +79,6 @@ async def main(url: str, server_certificate: str, at_once: str) -> None:
     tasks = [asyncio.ensure_future(flood.run()) for _ in range(int(at_once))]
     print(json.dumps({"begun": True}), flush=True)
     await asyncio.to_thread(sys.stdin.readline)
-    print(json.dumps({"sent": flood.sent, "answered": flood.answered}), flush=True)
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)

@@ -1,8 +1,8 @@
 """The Server of ``benchmarks.listener``: the Listener of ``benchmarks.channel`` with other limits.
 
-Says where it listens, then answers each line of JSON with what the process has used so far. With
-``{"key": true}`` it also times its key: the CPU of two decryptions and one signature, which is
-what opening one channel needs.
+Says where it listens, then answers each line of JSON with what the process has used so far: with
+``{"settled": true}`` after a look of the collector, with ``{"key": true}`` beside the CPU of two
+decryptions and one signature, which is what opening one channel needs.
 """
 
 from __future__ import annotations
@@ -78,9 +78,11 @@ async def serve() -> None:
     identity = devices.device(PATH)
     print(json.dumps({"url": url, "certificate": identity.certificate.hex()}), flush=True)
     while line := await asyncio.to_thread(sys.stdin.readline):
-        gc.collect()
+        question = json.loads(line)
+        if "settled" in question:
+            gc.collect()
         answer = used(listener)
-        if "key" in json.loads(line):
+        if "key" in question:
             answer["key_s"] = key_s(identity)
         print(json.dumps(answer), flush=True)
     await listener.close()

@@ -2,8 +2,10 @@
 
 An operation with a key of 2048 bits takes 0.3 ms: it runs on the loop, in turns of at most
 0.5 ms. A longer key takes several times as long and goes to a small pool of threads, because
-``cryptography`` releases the GIL. Each address has its own row and they are served in rotation;
-who floods us waits for himself (threat-model 5.2).
+``cryptography`` releases the GIL; a thread gets its next job when it has done one, so that turns
+hold there as well. Each address has its own row and they are served in rotation; who floods us
+waits for himself. A flood from many addresses has many rows: those whom we have let in before are
+served in a rotation of their own, every other time (threat-model 5.2).
 """
 
 from __future__ import annotations
@@ -27,22 +29,64 @@ MAX_TOTAL = 16_384
 MAX_THREADS = 8
 
 
+REST = 8
+"""Turns of the loop between two turns of ours, since libuv accepts one connection in each: with
+none, those who came after 200 strangers waited 100 ms for their first answer, with these 1 ms."""
+
+MAX_KNOWN = 4_096
+"""Addresses remembered as let in before; the one that was longest not heard of goes first."""
+
+Job = tuple[Callable[[], Any], "asyncio.Future[Any]"]
+
+
+class _Rows:
+    """Jobs of many addresses; ``take`` gives them in turn, every other one of a known address."""
+
+    __slots__ = ("_known", "_strange", "_turns")
+
+    def __init__(self) -> None:
+        self._known: OrderedDict[str, deque[Job]] = OrderedDict()
+        self._strange: OrderedDict[str, deque[Job]] = OrderedDict()
+        self._turns = self._known, self._strange
+
+    def __bool__(self) -> bool:
+        return bool(self._known or self._strange)
+
+    def add(self, address: str, job: Job, *, is_known: bool) -> None:
+        rows = self._known if is_known else self._strange
+        rows.setdefault(address, deque()).append(job)
+
+    def take(self) -> Job:
+        """Return the next job; there must be one."""
+        one, other = self._turns
+        rows, other = (one, other) if one else (other, one)
+        self._turns = other, rows
+        address, row = rows.popitem(last=False)
+        job = row.popleft()
+        if row:
+            rows[address] = row
+        return job
+
+
 class KeyQueue:
     """Runs jobs of one event loop; share it among the Listeners or Clients of a process.
 
     Args:
         per_address: jobs one address may have waiting.
-        total: jobs that may wait at all.
+        total: jobs that known addresses may have waiting, and that all others may.
         turn_s: how long the loop works on jobs before it serves others.
         threads: threads for keys longer than 2048 bits.
     """
 
     __slots__ = (
+        "_busy_threads",
         "_counts",
         "_drain_handle",
+        "_known",
+        "_long",
         "_per_address",
         "_pool",
-        "_rows",
+        "_short",
         "_threads",
         "_total",
         "_turn_s",
@@ -60,12 +104,20 @@ class KeyQueue:
         self._total = total
         self._turn_s = turn_s
         self._threads = threads
-        self._rows: OrderedDict[str, deque[tuple[Callable[[], Any], asyncio.Future[Any]]]]
-        self._rows = OrderedDict()
+        self._short, self._long = _Rows(), _Rows()
+        self._known: OrderedDict[str, None] = OrderedDict()
         self._counts: dict[str, int] = {}
-        self._waiting = 0
+        self._waiting = {True: 0, False: 0}
+        self._busy_threads = 0
         self._pool: ThreadPoolExecutor | None = None
         self._drain_handle: asyncio.Handle | None = None
+
+    def remember(self, address: str) -> None:
+        """Serve ``address`` beside strangers from now on, since it has proven a key we trust."""
+        self._known[address] = None
+        self._known.move_to_end(address)
+        if len(self._known) > MAX_KNOWN:
+            self._known.popitem(last=False)
 
     def submit(self, address: str, key_bits: int, work: Callable[[], T]) -> asyncio.Future[T]:
         """Return the future of ``work()``.
@@ -73,27 +125,26 @@ class KeyQueue:
         Raises:
             Unavailable: too many jobs wait, for this address or at all.
         """
-        count = self._counts.get(address, 0)
-        if count >= self._per_address or self._waiting >= self._total:
+        count, is_known = self._counts.get(address, 0), address in self._known
+        if count >= self._per_address or self._waiting[is_known] >= self._total:
             raise Unavailable(
                 f"{count} of {self._per_address} jobs of one address wait,"
-                f" {self._waiting} of {self._total} in all",
+                f" {self._waiting[is_known]} of {self._total} in all",
                 reason=Reason.BUSY,
                 status=StatusCode.BadTcpServerTooBusy,
             )
         loop = asyncio.get_running_loop()
         self._counts[address] = count + 1
-        self._waiting += 1
+        self._waiting[is_known] += 1
+        future: asyncio.Future[T] = loop.create_future()
+        future.add_done_callback(partial(self._count_down, address, is_known))
         if key_bits > MAX_INLINE_BITS:
-            future: asyncio.Future[T] = asyncio.ensure_future(
-                loop.run_in_executor(self._threads_of(), work)
-            )
+            self._long.add(address, (work, future), is_known=is_known)
+            self._feed(loop)
         else:
-            future = loop.create_future()
-            self._rows.setdefault(address, deque()).append((work, future))
+            self._short.add(address, (work, future), is_known=is_known)
             if self._drain_handle is None:
                 self._drain_handle = loop.call_soon(self._drain, loop)
-        future.add_done_callback(partial(self._count_down, address))
         return future
 
     def close(self) -> None:
@@ -105,11 +156,8 @@ class KeyQueue:
     def _drain(self, loop: asyncio.AbstractEventLoop) -> None:
         end = perf_counter() + self._turn_s
         self._drain_handle = None
-        while self._rows:
-            address, row = self._rows.popitem(last=False)
-            work, future = row.popleft()
-            if row:
-                self._rows[address] = row
+        while self._short:
+            work, future = self._short.take()
             if future.cancelled():
                 continue
             try:
@@ -120,11 +168,44 @@ class KeyQueue:
                 future.set_result(result)
             if perf_counter() >= end:
                 break
-        if self._rows:
-            self._drain_handle = loop.call_soon(self._drain, loop)
+        if self._short:
+            self._drain_handle = loop.call_soon(self._rest, loop, REST)
 
-    def _count_down(self, address: str, _: asyncio.Future[Any]) -> None:
-        self._waiting -= 1
+    def _rest(self, loop: asyncio.AbstractEventLoop, turns: int) -> None:
+        """Let the loop serve others for some turns, then go on."""
+        if turns:
+            self._drain_handle = loop.call_soon(self._rest, loop, turns - 1)
+        else:
+            self._drain(loop)
+
+    def _feed(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Give a job to each thread that has none."""
+        while self._long and self._busy_threads < self._threads:
+            work, future = self._long.take()
+            if future.cancelled():
+                continue
+            self._busy_threads += 1
+            running = loop.run_in_executor(self._threads_of(), work)
+            running.add_done_callback(partial(self._fed, loop, future))
+
+    def _fed(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        future: asyncio.Future[Any],
+        running: asyncio.Future[Any],
+    ) -> None:
+        self._busy_threads -= 1
+        error = running.exception()
+        if future.cancelled():
+            pass  # nobody wants it any more
+        elif error is not None:
+            future.set_exception(error)
+        else:
+            future.set_result(running.result())
+        self._feed(loop)
+
+    def _count_down(self, address: str, is_known: bool, _: asyncio.Future[Any]) -> None:
+        self._waiting[is_known] -= 1
         left = self._counts[address] - 1
         if left:
             self._counts[address] = left

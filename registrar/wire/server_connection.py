@@ -289,6 +289,8 @@ class ServerConnection(asyncio.Protocol):
     def _on_requested(self, requested: OpenRequested) -> None:
         """Decide about trust, then answer: our signature comes last (T14)."""
         peer = self._decide(requested)
+        if peer.certificate is not None:
+            self._host.keys.remember(self.address)
         now, created_at = self._loop.time(), datetime.now(UTC)
         self._tokens += 1
         nonce = os.urandom(requested.policy.nonce_size)

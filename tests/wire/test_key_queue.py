@@ -11,6 +11,7 @@ import pytest
 
 from registrar.errors import Misuse, Reason, SecurityChecksFailed, Unavailable
 from registrar.wire import KeyQueue
+from registrar.wire.key_queue import MAX_KNOWN
 
 
 async def test_addresses_are_served_in_rotation() -> None:
@@ -25,6 +26,68 @@ async def test_addresses_are_served_in_rotation() -> None:
     await asyncio.gather(*futures)
 
     assert order == ["flood0", "other", "flood1", "flood2", "flood3"]
+
+
+@pytest.mark.parametrize("key_bits", [2048, 4096])
+async def test_who_was_let_in_before_waits_for_no_crowd(key_bits: int) -> None:
+    """Strangers wait no longer than twice for it: every other job is theirs."""
+    queue = KeyQueue(turn_s=10, threads=1)
+    queue.remember("friend")
+    order: list[str] = []
+
+    def job(name: str) -> Callable[[], None]:
+        return lambda: order.append(name)
+
+    crowd = [f"crowd{number}" for number in range(5)]
+    futures = [queue.submit(name, key_bits, job(name)) for name in crowd]
+    futures += [queue.submit("friend", key_bits, job("friend")) for _ in range(2)]
+    await asyncio.gather(*futures)
+    queue.close()
+
+    assert set(order) == {*crowd, "friend"}
+    assert order.index("friend") <= 1
+    assert order[:5].count("friend") == 2
+
+
+async def test_a_crowd_takes_no_place_of_those_let_in_before() -> None:
+    queue = KeyQueue(total=2)
+    queue.remember("friend")
+    futures = [queue.submit(name, 2048, _work) for name in ("a", "b")]
+
+    with pytest.raises(Unavailable):
+        queue.submit("c", 2048, _work)
+    futures += [queue.submit("friend", 2048, _work)]
+    await asyncio.gather(*futures)
+
+
+async def test_only_so_many_are_remembered() -> None:
+    queue = KeyQueue(total=1)
+    queue.remember("first")
+    for number in range(MAX_KNOWN):
+        queue.remember(str(number))
+    waiting = [queue.submit("stranger", 2048, _work)]
+
+    with pytest.raises(Unavailable):
+        queue.submit("first", 2048, _work)
+    waiting += [queue.submit("0", 2048, _work)]
+    await asyncio.gather(*waiting)
+
+
+async def test_a_cancelled_job_of_a_thread_lets_the_next_go_on() -> None:
+    queue = KeyQueue(threads=1)
+    gate = threading.Event()
+    done: list[int] = []
+    running = queue.submit("a", 4096, gate.wait)
+    waiting = queue.submit("a", 4096, lambda: done.append(1))
+    after = queue.submit("a", 4096, lambda: done.append(2))
+
+    running.cancel()
+    waiting.cancel()
+    gate.set()
+    await after
+    queue.close()
+
+    assert done == [2]
 
 
 async def test_the_loop_gets_its_turn() -> None:
