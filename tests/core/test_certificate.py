@@ -269,6 +269,12 @@ def test_a_name_against_the_rules_is_read_without_a_warning() -> None:
     assert Certificate.from_der(der).subject == "C=name"
 
 
+def test_a_name_that_is_no_text_is_called_so() -> None:
+    der = make("name").der.replace(b"\x0c\x04name", b"\x0c\x04\xff\xff\xff\xff")
+
+    assert Certificate.from_der(der).subject == "(a name that cannot be read)"
+
+
 @pytest.mark.bad_input("B43", "a certificate of the first version", "device_certificate_invalid")
 def test_a_certificate_of_the_first_version_is_refused() -> None:
     whole = parse(make("leaf").der)

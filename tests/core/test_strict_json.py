@@ -137,17 +137,17 @@ def test_the_length_of_numbers_is_limited(length: int, head: str) -> None:
 def test_text_is_utf8_of_limited_length() -> None:
     assert decode_text("äb".encode(), 3) == "äb"
     assert decode_text("äb", 3) == "äb"
-    bad: list[tuple[str | bytes, int]] = [
-        (b"abcd", 3),
-        ("abcd", 3),
-        ("äb", 2),
-        (b"\xff", 9),
-        (b"\xc0\x80", 9),
-        (b"\xed\xa0\x80", 9),
-        ("\ud800", 9),
+    bad: list[tuple[str | bytes, int, str]] = [
+        (b"abcd", 3, "4 bytes exceed the limit of 3"),
+        ("abcd", 3, "4 bytes exceed the limit of 3"),
+        ("äb", 2, "more than 2 bytes"),
+        (b"\xff", 9, "not UTF-8"),
+        (b"\xc0\x80", 9, "not UTF-8"),
+        (b"\xed\xa0\x80", 9, "not UTF-8"),
+        ("\ud800", 9, "not UTF-8"),
     ]
-    for text, limit in bad:
-        with pytest.raises(DecodingError):
+    for text, limit, why in bad:
+        with pytest.raises(DecodingError, match=f"^{why}$"):
             decode_text(text, limit)
 
 

@@ -191,6 +191,15 @@ def test_what_is_learned_is_enough_for_the_next_of_its_kind(at: int) -> None:
     assert made.verify_all([other])[0] == VERIFIER.verify(other, route=OUT, now=NOW)
 
 
+@pytest.mark.skipif(not is_compiled(), reason="the Python body knows nothing")
+@pytest.mark.parametrize("times", [1, 4])
+def test_the_reference_is_asked_about_the_first_of_each_kind_alone(times: int) -> None:
+    verdicts = snapshot().judge(*zip(*GOOD * times, strict=True))
+
+    assert (verdicts.signer < 0).sum() == len(CAS)
+    assert (verdicts.issuer < 0).sum() == len(CAS)
+
+
 def test_of_a_ticket_only_good_signatures_teach() -> None:
     payload = device_payload(URI)
     stranger = Maker.new("stranger").signer
