@@ -21,22 +21,30 @@ def test_every_length_is_read_back(length: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "data",
+    ("data", "why"),
     [
-        b"",
-        b"\x30",
-        b"\x30\x01",
-        b"\x30\x80\x00\x00",
-        b"\x30\x81\x7f" + bytes(127),
-        b"\x30\x82\x00\xff" + bytes(255),
-        b"\x30\x84\xff\xff\xff\xff",
-        b"\x30\x85\x01\x00\x00\x00\x00",
-        b"\x3f\x01\x00",
+        (b"", "a DER element at offset 0 leaves its parent"),
+        (b"\x30", "a DER element at offset 0 leaves its parent"),
+        (b"\x30\x01", "a DER element of 1 bytes at offset 0 leaves its parent"),
+        (b"\x30\x80\x00\x00", "a DER length of 0 bytes at offset 0"),
+        (b"\x30\x82\x01", "a DER length of 2 bytes at offset 0"),
+        (b"\x30\x81\x80", "a DER element of 128 bytes at offset 0 leaves its parent"),
+        (b"\x30\x81\x7f" + bytes(127), "a DER length at offset 0 is not the shortest form"),
+        (b"\x30\x82\x00\xff" + bytes(255), "a DER length at offset 0 is not the shortest form"),
+        (
+            b"\x30\x84" + b"\xff" * 4,
+            "a DER element of 4294967295 bytes at offset 0 leaves its parent",
+        ),
+        (b"\x30\x85\x01\x00\x00\x00\x00", "a DER length of 5 bytes at offset 0"),
+        (b"\x3f\x01\x00", "a DER tag of several bytes at offset 0"),
     ],
+    ids=map(str, range(11)),
 )
-def test_a_header_in_another_form_is_refused(data: bytes) -> None:
-    with pytest.raises(DecodingError):
+def test_a_header_in_another_form_is_refused(data: bytes, why: str) -> None:
+    with pytest.raises(DecodingError) as caught:
         read_header(data, 0, len(data))
+
+    assert str(caught.value) == why
 
 
 def test_an_element_may_not_leave_its_parent() -> None:

@@ -119,6 +119,14 @@ def test_an_entry_that_asks_for_more_refuses_the_list(
         read(entry(b"\x05", bad, good), 0, len(entry(b"\x05", bad, good)))
 
 
+@pytest.mark.parametrize("read", BODIES, ids=["compiled", "pure"])
+def test_an_extension_that_says_it_is_not_critical_is_not(read: Callable[..., object]) -> None:
+    said = encode(SEQUENCE, HOLD + bytes.fromhex("010100") + encode(0x04, b""))
+    body = entry(bytes([1]) * MAX_SERIAL_BYTES, said)
+
+    read(body, 0, len(body))
+
+
 @pytest.mark.bad_input(
     "B70", "removeFromCRL in a complete list: revoked", "device_certificate_revoked"
 )

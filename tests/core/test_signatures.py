@@ -99,6 +99,7 @@ def test_an_algorithm_fits_only_its_kind_of_key_and_curve(algorithm: Algorithm, 
     fitting = FITTING.get(algorithm.value, FITTING.get(algorithm.value[:2])) == name
 
     assert fits(algorithm, key.public_key()) is fitting
+    assert not fits(algorithm, ed25519.Ed25519PrivateKey.generate().public_key())
     if not fitting:
         signature = sign_bytes(key_of(algorithm), algorithm, MESSAGE)
         assert answers(spki(key), algorithm, MESSAGE, signature) == (False, False, False)

@@ -212,8 +212,25 @@ def test_many_are_found_as_one_by_one(empty: TicketIndex) -> None:
     assert [*zip(*(column.tolist() for column in columns), strict=True)] == [
         index.match(one) for one in received
     ]
-    assert index.match_all([])[0].tolist() == []
+    assert [column.dtype.name for column in columns] == ["uint8", *["int64"] * 3]
+    assert [column.tolist() for column in index.match_all([])] == [[]] * 4
     assert index.size_bytes > 0
+
+
+def test_what_is_listed_of_a_ticket_is_what_it_says() -> None:
+    payload = composite_payload(CELLS[0], devices=DEVICES, composites=CELLS[1:])
+    kind = "CompositeIdentityTicketType"
+    ticket = MAKER.believed(payload, route=Route.WITH_DEVICE, kind=kind, opc_uri=CELLS[4])
+
+    assert Listed.of(7, ticket) == Listed(
+        row=7,
+        uri=CELLS[0],
+        is_composite=True,
+        route=Route.WITH_DEVICE,
+        composite_uris=(CELLS[4],),
+        devices=tuple(DEVICES),
+        composites=tuple(CELLS[1:]),
+    )
 
 
 def test_every_uri_is_found_again_however_often_the_table_grew(empty: TicketIndex) -> None:
