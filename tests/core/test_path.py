@@ -163,6 +163,19 @@ def test_a_ca_of_the_same_name_does_not_lead_astray() -> None:
     assert validate(leaf, trusting(double, genuine)).root == genuine.certificate
 
 
+def test_key_identifiers_count_only_where_both_sides_have_one() -> None:
+    named, nameless = root("named"), root("nameless", ski=False)
+
+    validate(named.issue("leaf", aki=False), trusting(named))
+    validate(nameless.issue("leaf"), trusting(nameless))
+
+
+def test_the_greatest_length_of_keys_is_for_leaves() -> None:
+    ca = root(key=rsa_key(3072))
+
+    validate(ca.issue("leaf"), trusting(ca), replace(PLAIN, max_rsa_bits=2048))
+
+
 def test_a_chain_that_passes_is_found_behind_one_that_does_not() -> None:
     key = ec_key()
     expired = root("ca", key=key, not_after=NOW - timedelta(days=1))
