@@ -22,7 +22,9 @@ Before anything is timed, every variant has to receive the same answers, and a r
 encrypted chunks. ``ratio_to_floor`` has to stay at or below 1.6 and ``asyncua_ms`` at or above 2.7
 times ``ours_ms``.
 
-    python -m benchmarks.channel [--rounds 9] [--concurrent 20] [--json]
+With ``--stages`` our Client alone talks, ever further, and what each stage adds is printed.
+
+    python -m benchmarks.channel [--rounds 9] [--concurrent 20] [--stages] [--json]
 """
 
 from __future__ import annotations
@@ -39,7 +41,7 @@ from itertools import count
 from statistics import fmean, median
 from typing import Any
 
-from benchmarks.conversation import MOST_AT_ONCE
+from benchmarks.conversation import MOST_AT_ONCE, Stage
 from benchmarks.report import show
 from registrar.native import missing_extensions
 from registrar.ua.security_policy import POLICIES
@@ -180,6 +182,19 @@ class Benchmark:
         ((answers, exchanges),) = told
         return Check(answers=answers, exchanges=exchanges, chunks=chunks)
 
+    async def stages(self, rounds: int, concurrent: int) -> Mapping[str, float]:
+        """Return what each stage adds to a conversation of ours, in ms, over all policies."""
+        for _ in range(rounds):
+            for policy in POLICY_URIS:
+                for stage in Stage:
+                    urls = [self._new_url(self._port) for _ in range(concurrent)]
+                    self._note(policy, stage, await self._talk(stage, policy, urls), concurrent)
+        totals = [fmean(self.milliseconds(stage).values()) for stage in Stage]
+        return {
+            f"{stage}_ms": total - before
+            for stage, before, total in zip(Stage, [0.0, *totals], totals, strict=False)
+        }
+
     async def round(self, concurrent: int, check: Check) -> None:
         """Time one batch of each variant under each policy."""
         for policy in POLICY_URIS:
@@ -218,17 +233,29 @@ class Benchmark:
         times.append(1000 * result["cpu_s"] / concurrent)
 
 
-async def run(rounds: int, concurrent: int) -> Mapping[str, object]:
-    """Check the variants, then time them in turn."""
+@asynccontextmanager
+async def prepared() -> AsyncIterator[Benchmark]:
+    """Start the Server and the Clients."""
     async with started("benchmarks.channel_server") as server:
         where = await server.hear()
         client = ("benchmarks.channel_client", where["authority"])
         async with started(*client) as compiled, started(*client, pure=True) as pure:
-            benchmark = Benchmark(where["port"], compiled, pure)
-            check = await benchmark.check()
-            for _ in range(rounds):
-                await benchmark.round(concurrent, check)
+            yield Benchmark(where["port"], compiled, pure)
+
+
+async def run(rounds: int, concurrent: int) -> Mapping[str, object]:
+    """Check the variants, then time them in turn."""
+    async with prepared() as benchmark:
+        check = await benchmark.check()
+        for _ in range(rounds):
+            await benchmark.round(concurrent, check)
     return figures(benchmark, check)
+
+
+async def run_stages(rounds: int, concurrent: int) -> Mapping[str, float]:
+    """Time the stages of our own conversation in turn."""
+    async with prepared() as benchmark:
+        return await benchmark.stages(rounds, concurrent)
 
 
 def figures(benchmark: Benchmark, check: Check) -> Mapping[str, object]:
@@ -258,8 +285,13 @@ def main() -> int:
     parser.add_argument(
         "--concurrent", type=int, default=20, choices=range(1, MOST_AT_ONCE + 1), metavar="N"
     )
+    parser.add_argument("--stages", action="store_true")
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
+    if arguments.stages:
+        stages = asyncio.run(run_stages(arguments.rounds, arguments.concurrent))
+        show(stages, as_json=arguments.json)
+        return 0
     results = asyncio.run(run(arguments.rounds, arguments.concurrent))
     show(results, as_json=arguments.json)
     ratio, to_asyncua = results["ratio_to_floor"], results["asyncua_to_ours"]

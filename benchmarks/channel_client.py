@@ -15,6 +15,7 @@ import tempfile
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from time import process_time
 from typing import Any
@@ -37,6 +38,7 @@ from benchmarks.conversation import (
     PATH,
     READ,
     SERVICES,
+    Stage,
 )
 from registrar.cli.runner import run
 from registrar.core.certificate import Certificate
@@ -76,6 +78,9 @@ class Told:
     """Requests and their responses, GetEndpoints and those of the Session."""
 
 
+_NOTHING = Told(answers=(), exchanges=0)
+
+
 class Clients:
     """Everything that is loaded once: our keys, and whom we trust.
 
@@ -105,10 +110,12 @@ class Clients:
             )
         )
 
-    async def ours(self, url: str, policy_uri: str) -> Told:
-        """Talk by our Client, as ``onboarding`` does."""
+    async def ours(self, url: str, policy_uri: str, *, until: Stage = Stage.SERVICES) -> Told:
+        """Talk by our Client, as ``onboarding`` does; ``until`` is the last stage."""
         async with await Client.connect(url, keys=self._keys) as discovery:
             endpoints = await discovery.get_endpoints()
+        if until is Stage.DISCOVERY:
+            return _NOTHING
         certificate = endpoint_of(endpoints, policy_uri).ServerCertificate
         validate_path(
             Certificate.from_der(certificate),
@@ -116,6 +123,8 @@ class Clients:
             now=datetime.now(UTC),
             options=DEVICE_IDENTITY,
         )
+        if until is Stage.VALIDATION:
+            return _NOTHING
         security = ChannelSecurity(
             policy=POLICIES[policy_uri],
             mode=ENCRYPT,
@@ -124,7 +133,11 @@ class Clients:
         )
         answers: list[object] = []
         async with await Client.connect(url, security=security, keys=self._keys) as client:
+            if until is Stage.CHANNEL:
+                return _NOTHING
             await client.create_session(discovered=endpoints)
+            if until is Stage.SESSION:
+                return _NOTHING
             for node in READ:
                 (value,) = await client.read([(node, AttributeIds.Value)])
                 answers.append(bare(value.Value))
@@ -233,6 +246,7 @@ async def answer_batches(clients: Clients) -> None:
     """Carry out one batch after the other."""
     talks: Mapping[str, Talk] = {
         "ours": clients.ours,
+        **{stage: partial(clients.ours, until=stage) for stage in Stage},
         "asyncua": clients.asyncua,
         "asyncua_documented": clients.asyncua_documented,
     }

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Final
 
 from asyncua import ua
@@ -105,6 +106,22 @@ CALLS: Final[Sequence[MethodCall]] = (
     MethodCall(name="ApplyChanges", method_id=node_id(17, NAMESPACE)),
 )
 """The calls in their order, each in a request of its own."""
+
+
+class Stage(StrEnum):
+    """How far a conversation goes; each stage has those before it."""
+
+    DISCOVERY = "discovery"
+    """TCP, HEL, OPN without security, GetEndpoints, CLO."""
+    VALIDATION = "validation"
+    """The certificate is read and judged."""
+    CHANNEL = "channel"
+    """TCP, HEL, OPN with SignAndEncrypt, CLO."""
+    SESSION = "session"
+    """CreateSession, ActivateSession, CloseSession."""
+    SERVICES = "services"
+    """The twelve services."""
+
 
 MOST_AT_ONCE: Final = 64
 """Conversations between the same two addresses; in a plant each Device has its own."""

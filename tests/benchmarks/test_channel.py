@@ -6,9 +6,9 @@ import asyncio
 
 import pytest
 
-from benchmarks.channel import FLOORS, POLICY_URIS, TALKS, relay, run
+from benchmarks.channel import FLOORS, POLICY_URIS, TALKS, relay, run, run_stages
 from benchmarks.channel_floor import Floor
-from benchmarks.conversation import SERVICES
+from benchmarks.conversation import SERVICES, Stage
 from registrar.errors import SecurityChecksFailed
 from registrar.ua.security_policy import POLICIES
 
@@ -25,6 +25,14 @@ async def test_all_variants_hold_the_same_conversation() -> None:
     assert results["exchanges"] == SERVICES + 4
     assert results["encrypted_chunks"] == CHUNKS
     assert results["encrypted_bytes"] in BYTES
+
+
+@pytest.mark.slow
+async def test_every_stage_is_timed() -> None:
+    stages = await run_stages(rounds=1, concurrent=1)
+
+    assert list(stages) == [f"{stage}_ms" for stage in Stage]
+    assert sum(stages.values()) > 0
 
 
 async def test_the_relay_counts_the_secured_chunks_of_the_second_connection() -> None:
