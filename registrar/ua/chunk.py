@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from registrar.errors import ChunkTooLarge, MessageTooLarge, ProtocolViolation
 from registrar.status import StatusCode
-from registrar.ua.limits import ChannelLimits
+from registrar.ua.limits import MAX_BUFFER_SIZE, ChannelLimits
 from registrar.ua.transport import HEADER
 
 FINAL = b"F"
@@ -39,10 +39,12 @@ class ChunkReader:
     ``expect`` says which message types may come now, and how long a chunk of each may be.
     """
 
-    __slots__ = ("_at", "_buffer", "_expected")
+    __slots__ = ("_at", "_buffer", "_expected", "max_chunk_size")
 
     def __init__(self, expected: Mapping[bytes, int]) -> None:
         self._expected = expected
+        self.max_chunk_size = MAX_BUFFER_SIZE
+        """Bytes; what was negotiated, for chunks of every type."""
         self._buffer: bytes | bytearray = b""
         self._at = 0
 
@@ -82,6 +84,7 @@ class ChunkReader:
         limit = self._expected.get(message_type)
         if limit is None:
             raise ProtocolViolation(f"a chunk of type {message_type!r} cannot come now")
+        limit = min(limit, self.max_chunk_size)
         if size > limit:
             raise ChunkTooLarge(
                 f"{message_type.decode()} chunk of {size} bytes, at most {limit} are allowed"

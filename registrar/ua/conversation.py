@@ -230,11 +230,9 @@ class Conversation:
     def enter(self, state: ChannelState) -> None:
         """Go to ``state``; from now on only its message types are taken."""
         self.state = state
-        expected = self._expected[state]
+        self._reader.expect(self._expected[state])
         if self.negotiated is not None:
-            limit = self.negotiated.receive_chunk_size
-            expected = {kind: min(size, limit) for kind, size in expected.items()}
-        self._reader.expect(expected)
+            self._reader.max_chunk_size = self.negotiated.receive_chunk_size
 
     def use_policy(self, policy: SecurityPolicy, mode: ua.MessageSecurityMode) -> None:
         """Fix policy and mode, and with them the rule of sequence numbers."""
