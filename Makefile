@@ -82,9 +82,10 @@ mutants: $(VENV)/.developing compiled
 # The guided search needs atheris, which has no wheel for every Python.
 fuzz: $(VENV)/.developing compiled
 	$(BIN)/python -m tests.fuzz --mutants $(MUTANTS) $(if $(SEED),--seed $(SEED))
+	$(BIN)/python -m tests.fuzz.wire --mutants $(MUTANTS) $(if $(SEED),--seed $(SEED))
 	$(BIN)/python -m pip install --quiet --no-build-isolation --editable '.[fuzz]' || echo 'no atheris: no guided search'
 	if $(BIN)/python -c 'import atheris' 2>/dev/null; then \
-		for target in json jws der; do \
+		for target in json jws der chunks decoder server client; do \
 			$(BIN)/python -m tests.fuzz.guided $$target --seconds $(SECONDS_EACH); \
 		done; \
 	fi

@@ -62,6 +62,9 @@ RIGHTFUL = 8
 """Addresses of the Clients beside the flood."""
 
 HANDSHAKES = 600
+PATIENCE_S = 3_600.0
+"""For a Session nobody uses until all are open."""
+
 WARM_UP = 50
 CALL = CALLS[-1]
 """ApplyChanges, which has no arguments."""
@@ -97,7 +100,7 @@ class Site:
             identity=self.identity,
             server_certificate=self.certificate,
         )
-        patient = ClientLimits(connect_s=60, request_s=60)
+        patient = ClientLimits(connect_s=60, request_s=60, close_s=30)
         return await Client.connect(
             self.url, security=security, limits=patient, local_host=address, keys=self.keys
         )
@@ -105,7 +108,7 @@ class Site:
     async def join(self, address: str) -> Client:
         """Open a channel with a Session from ``address``."""
         client = await self.connect(address)
-        await client.create_session()
+        await client.create_session(session_timeout_s=PATIENCE_S)
         return client
 
 

@@ -15,7 +15,7 @@ from tempfile import TemporaryDirectory
 
 import atheris
 
-with atheris.instrument_imports(include=["registrar.core"]):
+with atheris.instrument_imports(include=["registrar.core", "registrar.ua"]):
     from tests.fuzz.corpus import make_corpus
     from tests.fuzz.targets import TARGETS
 

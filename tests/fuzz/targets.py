@@ -1,4 +1,4 @@
-"""Targets for coverage-guided fuzzing: JSON, JWS and DER.
+"""Targets for coverage-guided fuzzing: JSON, JWS and DER, and those of the wire.
 
 Each takes arbitrary bytes and fails where our reader raises something it does not promise, or
 reads something else than another reader does.
@@ -20,6 +20,7 @@ from registrar.core.jws import decode_jws, encode_base64url, payload_of
 from registrar.core.strict_json import decode_object, decode_text
 from registrar.errors import CertificateRejected, DecodingError, TicketInvalid
 from tests.fuzz.corpus import Corpus
+from tests.fuzz.wire_targets import WIRE_TARGETS, WireTarget
 
 _LIMIT = 64 * 1024
 
@@ -28,7 +29,7 @@ _LIMIT = 64 * 1024
 class Target:
     """One reader."""
 
-    read: Callable[[bytes], None]
+    read: Callable[[bytes], object]
     seeds: Callable[[Corpus], tuple[bytes, ...]]
     """What the search begins with."""
 
@@ -93,6 +94,10 @@ def _serial_numbers(crl: Crl) -> frozenset[int]:
         return crl.serial_numbers
 
 
+def _on_the_wire(target: WireTarget) -> Target:
+    return Target(read=target.read, seeds=lambda _: target.seeds)
+
+
 TARGETS: Mapping[str, Target] = {
     "json": Target(
         read=read_json,
@@ -106,4 +111,5 @@ TARGETS: Mapping[str, Target] = {
         read=read_der,
         seeds=lambda corpus: (*corpus.certificates, *corpus.crls),
     ),
+    **{name: _on_the_wire(target) for name, target in WIRE_TARGETS.items()},
 }

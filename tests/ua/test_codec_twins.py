@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -13,10 +13,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from registrar import native
-from registrar.errors import DecodingError, Misuse
+from registrar.errors import Misuse
 from registrar.ua.codec import MESSAGES
 from registrar.ua.limits import DecoderLimits
-from tests.ua.codecs import COMPILED, PYTHON
+from tests.ua.codecs import COMPILED, PYTHON, result, seen
 from tests.ua.samples import Sampler
 
 LIMITS = DecoderLimits(max_depth=6, max_elements=60)
@@ -128,21 +128,3 @@ def changed(cls: type) -> Iterator[bytes]:
             case _:
                 data[at:at] = data[source.randrange(len(data)) :][: source.randrange(1, 20)]
         yield bytes(data)
-
-
-def result(call: Callable[..., Any], *args: Any) -> Any:
-    """Return what ``call`` returns, as ``seen``, or the class of what it refuses with."""
-    try:
-        return seen(call(*args))
-    except (DecodingError, Misuse) as error:
-        return type(error)
-
-
-def seen(value: Any) -> Any:
-    """Return all of ``value`` with the types of all it holds, so that ``==`` leaves nothing out."""
-    if isinstance(value, list | tuple):
-        return type(value), [seen(element) for element in value]
-    names = getattr(type(value), "__dataclass_fields__", None)
-    if names is None:
-        return type(value), repr(value)
-    return type(value), {name: seen(getattr(value, name)) for name in names}
