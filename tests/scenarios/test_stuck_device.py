@@ -20,7 +20,7 @@ from tests.onboarding.stage import LIMITS, Backdrop, device, push_settings
 
 async def test_a_silent_device_delays_nobody(backdrop: Backdrop, tmp_path: Path) -> None:
     plans = [device(index) for index in range(4)]
-    settings = push_settings(client=ClientLimits(request_s=0.15, close_s=0.05))
+    settings = push_settings(client=ClientLimits(request_s=0.5, close_s=0.05))
     limits = replace(LIMITS, concurrency=2, concurrency_per_subnet=2, attempts=2)
 
     async with backdrop.stage(
