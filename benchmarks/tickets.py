@@ -9,7 +9,7 @@ take turns, slice by slice, in rounds, and native starts each round knowing noth
 table. Rates are medians of rounds by the wall, the ratios are medians of what each round gave.
 ``ratio_to_floor`` has to reach 0.90, ``two_thread_gain`` 0.9 of the floor's, native 1.6 of strong
 Python and 6 of naive; ``other_than_signatures_us``, CPU time beyond the floor, has to stay at or
-below 10. It is negative where tables save more than all the rest costs, so the rest is shown too, as
+below 10. It is negative where tables save more than all the rest costs, so that rest is shown too:
 ``other_than_own_signatures_us``.
 
     python -m benchmarks.tickets [--tickets 20000] [--rounds 5] [--json]
