@@ -47,6 +47,7 @@ def used(listener: Listener) -> dict[str, float]:
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     return {
         "cpu_s": process_time(),
+        "kernel_s": os.times().system,
         "resident_size": pages * os.sysconf("SC_PAGE_SIZE"),
         "connections": listener.connections,
         "sessions": len(listener.sessions),
