@@ -12,6 +12,7 @@ import pytest
 
 from registrar.simulate.device import Device
 from registrar.wire.context import Context
+from registrar.wire.server_connection import ServerConnection
 from registrar.wire.services import serve
 
 Lie = Callable[[Any], Any]
@@ -35,6 +36,26 @@ def lying(lies: Mapping[Device, Lie]) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("registrar.wire.server_connection.serve", answer)
         yield
+
+
+@contextmanager
+def cutting(number: int) -> Iterator[list[str]]:
+    """Let devices cut the connection in place of their answer ``number``, counted from 0.
+
+    The value names the requests they were sent so far.
+    """
+    requests: list[str] = []
+
+    def answer(context: Context, request: Any) -> Any:
+        requests.append(type(request).__name__)
+        if len(requests) == number + 1:
+            assert isinstance(context.channel, ServerConnection)
+            context.channel.drop(after_response=False)
+        return serve(context, request)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("registrar.wire.server_connection.serve", answer)
+        yield requests
 
 
 async def _later(response: Awaitable[Any], lie: Lie) -> Any:
