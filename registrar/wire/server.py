@@ -84,6 +84,7 @@ class Listener:
         if self._server is not None:
             raise Misuse("the Listener listens already")
         loop = asyncio.get_running_loop()
+        self.keys.make_way()
         # A connection we cannot accept waits unanswered; one beyond this count is told so.
         self._most = most_connections(self.limits.connections)
         try:
