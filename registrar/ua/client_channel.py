@@ -21,7 +21,7 @@ from registrar.ua import open_chunk, transport
 from registrar.ua.application_identity import ApplicationIdentity
 from registrar.ua.certificates import public_key_of, split_chain
 from registrar.ua.chunk import Chunk
-from registrar.ua.codec import decode_message, encode_message
+from registrar.ua.codec import decode_message
 from registrar.ua.conversation import GRACE, Conversation, make_token
 from registrar.ua.events import (
     Acknowledged,
@@ -43,8 +43,9 @@ from registrar.ua.limits import (
 from registrar.ua.open_chunk import OpenHeader
 from registrar.ua.opening import (
     check_security,
+    close_request,
     open_content,
-    request_header,
+    open_request,
     seal_open,
     settle,
     status_of,
@@ -226,12 +227,13 @@ class ClientChannel:
             raise Misuse(f"OPN on a channel that is {self.state}")
         if len(nonce) != policy.nonce_size or self._open_request_id is not None:
             raise Misuse("OPN with a wrong nonce, or before the last one was answered")
-        kind = ua.SecurityTokenRequestType
-        request = ua.OpenSecureChannelRequest(RequestHeader=request_header(timestamp))
-        request.Parameters.RequestType = kind.Renew if renewal else kind.Issue
-        request.Parameters.SecurityMode = self.mode
-        request.Parameters.ClientNonce = nonce or None
-        request.Parameters.RequestedLifetime = int(requested_lifetime_s * 1000)
+        body = open_request(
+            timestamp,
+            renewal=renewal,
+            mode=self.mode,
+            nonce=nonce,
+            lifetime_s=requested_lifetime_s,
+        )
         self._nonce, self._opened_at = nonce, now
         self._requested_lifetime_s = requested_lifetime_s
         self._open_request_id = self.next_request_id()
@@ -244,7 +246,7 @@ class ClientChannel:
             peer_certificate=self.peer_certificate,
             peer_key=self.peer_key,
             request_id=self._open_request_id,
-            body=encode_message(request),
+            body=body,
         )
 
     def process_open(self, received: OpenReceived) -> ChannelOpened:
@@ -281,11 +283,8 @@ class ClientChannel:
 
     def close_message(self, *, now: float, timestamp: datetime) -> bytes:
         """Return the CLO; after it the channel is closed. There is no response."""
-        request = ua.CloseSecureChannelRequest(RequestHeader=request_header(timestamp))
-        status = StatusCode.BadRequestTooLarge
-        data = self._conversation.write(
-            b"CLO", self.next_request_id(), encode_message(request), now, status
-        )
+        body, status = close_request(timestamp), StatusCode.BadRequestTooLarge
+        data = self._conversation.write(b"CLO", self.next_request_id(), body, now, status)
         self._conversation.enter(ChannelState.CLOSED)
         return data
 

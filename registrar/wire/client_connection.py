@@ -9,6 +9,7 @@ One timer serves all waits. What the peer sends that nobody asked for ends the c
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -149,8 +150,13 @@ class ClientConnection(asyncio.Protocol):
 
     # Clients call these
 
-    def exchange(self, request: Any, expected: type[Response]) -> asyncio.Future[Response]:
+    def exchange(
+        self, request: Any, expected: type[Response], patience_s: float | None = None
+    ) -> asyncio.Future[Response]:
         """Send ``request`` and return the future of its response.
+
+        Args:
+            patience_s: how long to wait; None for ``request_s``, the longest there is.
 
         Raises:
             ServiceFailed: the peer answered with a bad status.
@@ -173,7 +179,7 @@ class ClientConnection(asyncio.Protocol):
         now = self._loop.time()
         request_id = self._channel.next_request_id()
         future: asyncio.Future[Response] = self._loop.create_future()
-        deadline = now + self._limits.request_s
+        deadline = now + min(patience_s or math.inf, self._limits.request_s)
         data = self._channel.send(request_id, body, now)
         self._pending[request_id] = (future, expected, deadline, self._handle)
         self._write(data)
@@ -367,10 +373,8 @@ class ClientConnection(asyncio.Protocol):
                 continue
             if deadline > now:
                 following = min(following, deadline)
-                break
-            future.set_exception(
-                TimedOut(f"no answer to {_service(expected)} within {self._limits.request_s} s")
-            )
+            else:
+                future.set_exception(TimedOut(f"no answer to {_service(expected)} in time"))
         following = min(following, self._renew(now))
         self._arm(following)
 

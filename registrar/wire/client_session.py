@@ -43,20 +43,23 @@ def create_request(
     application_uri: str,
     timeout_s: float,
     max_response_size: int,
+    header: ua.RequestHeader,
 ) -> ua.CreateSessionRequest:
     """Return the request that creates a Session."""
-    request = ua.CreateSessionRequest()
-    parameters = request.Parameters
-    parameters.ClientDescription.ApplicationUri = application_uri
-    parameters.ClientDescription.ApplicationName = ua.LocalizedText("Registrar")
-    parameters.ClientDescription.ApplicationType = ua.ApplicationType.Client
-    parameters.EndpointUrl = url
-    parameters.SessionName = "Registrar"
-    parameters.ClientNonce = nonce
-    parameters.ClientCertificate = security.identity.certificate
-    parameters.RequestedSessionTimeout = timeout_s * 1000
-    parameters.MaxResponseMessageSize = max_response_size
-    return request
+    parameters = ua.CreateSessionParameters(
+        ClientDescription=ua.ApplicationDescription(
+            ApplicationUri=application_uri,
+            ApplicationName=ua.LocalizedText("Registrar"),
+            ApplicationType=ua.ApplicationType.Client,
+        ),
+        EndpointUrl=url,
+        SessionName="Registrar",
+        ClientNonce=nonce,
+        ClientCertificate=security.identity.certificate,
+        RequestedSessionTimeout=timeout_s * 1000,
+        MaxResponseMessageSize=max_response_size,
+    )
+    return ua.CreateSessionRequest(RequestHeader=header, Parameters=parameters)
 
 
 def check_created(
@@ -106,6 +109,7 @@ def activate_request(
     nonce: bytes,
     offered: Sequence[ua.UserTokenPolicy],
     user: UserToken,
+    header: ua.RequestHeader,
 ) -> ua.ActivateSessionRequest:
     """Return the request that activates a Session; one or two private-key operations.
 
@@ -117,16 +121,18 @@ def activate_request(
     Raises:
         Rejected: the endpoint takes no such user.
     """
-    request = ua.ActivateSessionRequest()
-    parameters = request.Parameters
-    parameters.ClientSignature = client_signature(
-        security.policy, security.identity, server_certificate=leaf, server_nonce=nonce
-    )
-    parameters.UserIdentityToken, parameters.UserTokenSignature = encode_user_token(
+    token, proof = encode_user_token(
         user,
         token_policies=offered,
         channel_policy=security.policy,
         server_certificate=leaf,
         server_nonce=nonce,
     )
-    return request
+    parameters = ua.ActivateSessionParameters(
+        ClientSignature=client_signature(
+            security.policy, security.identity, server_certificate=leaf, server_nonce=nonce
+        ),
+        UserIdentityToken=token,
+        UserTokenSignature=proof,
+    )
+    return ua.ActivateSessionRequest(RequestHeader=header, Parameters=parameters)

@@ -428,7 +428,11 @@ async def test_F11_a_server_without_the_key_of_its_certificate(
 
 @pytest.mark.clause("T26")
 @pytest.mark.parametrize(
-    "url", ["", "http://x:4840", "opc.tcp://", "opc.tcp://x:99999", "opc.tcp://[", "opc.https://x"]
+    "url",
+    [
+        *("", "http://x:4840", "opc.tcp://", "opc.tcp://x:99999", "opc.tcp://[", "opc.https://x"),
+        *("opc.tcp://x:1:2", "opc.tcp://user@x", "opc.tcp://x:port", "opc.tcp://x y"),
+    ],
 )
 def test_only_opc_tcp_urls_are_followed(url: str) -> None:
     with pytest.raises(ProtocolViolation):
@@ -437,7 +441,9 @@ def test_only_opc_tcp_urls_are_followed(url: str) -> None:
 
 def test_the_port_has_a_default() -> None:
     assert parse_url("opc.tcp://device/") == ("device", 4840)
-    assert parse_url("opc.tcp://[::1]:5000/path") == ("::1", 5000)
+    assert parse_url("opc.tcp://Device:?a:b") == ("device", 4840)
+    assert parse_url("OPC.TCP://[::1]:5000/path") == ("::1", 5000)
+    assert parse_url("opc.tcp://[fe80::1%eth0]") == ("fe80::1%eth0", 4840)
 
 
 # Long connections
