@@ -15,6 +15,7 @@ cdef struct Facts:
     uint64_t not_before         # YYYYMMDDhhmmss
     bint ends                   # before the year 9999
     bint has_rsa_key
+    bint has_pointer            # cRLDistributionPoints or authorityInfoAccess
     int uris
     Span uri[SAN_URIS]
 
@@ -240,6 +241,7 @@ cdef bint read_extensions(Span outside, Facts *facts) noexcept nogil:
         if seen & bit:
             return False
         seen |= bit
+    facts.has_pointer = seen >> 31 & 1 or seen >> 63
     return True
 
 

@@ -3,6 +3,7 @@
 cdef struct Device:
     Span tbs                    # the whole element, as signed
     Span issuer                 # the whole element
+    Span subject                # the whole element
     Span aki                    # empty without one
     Span key                    # SubjectPublicKeyInfo, the whole element
     Span signature
@@ -19,7 +20,7 @@ cdef bint read_device(Span der, Device *device) noexcept nogil:
     Returns false where it is a CA's or self-issued, or where its usages are not those of a Device
     that signs and opens channels: the twin has to decide.
     """
-    cdef Span outer, tbs, inside, subject, extensions
+    cdef Span outer, tbs, inside, extensions
 
     if not take(&der, 0x30, &outer):
         return False
@@ -46,7 +47,9 @@ cdef bint read_device(Span der, Device *device) noexcept nogil:
         return False
     if not read_time(&inside, &device.not_before) or not read_time(&inside, &device.not_after):
         return False
-    if not take_whole(&tbs, 0x30, &subject) or is_same(&subject, &device.issuer):
+    if not take_whole(&tbs, 0x30, &device.subject):
+        return False
+    if is_same(&device.subject, &device.issuer):
         return False
     if not take_whole(&tbs, 0x30, &device.key) or not take(&tbs, 0xA3, &inside):
         return False

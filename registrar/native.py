@@ -18,7 +18,15 @@ Body = TypeVar("Body", bound=Callable[..., object])
 PURE = os.environ.get("REGISTRAR_PURE", "") not in ("", "0")
 """True where the environment asks for the Python bodies."""
 
-EXTENSIONS = ("codec", "matching", "revoked", "signatures", "symmetric", "ticket_batch")
+EXTENSIONS = (
+    "certificate",
+    "codec",
+    "matching",
+    "revoked",
+    "signatures",
+    "symmetric",
+    "ticket_batch",
+)
 """The extensions a full build has; each is the twin of one Python module."""
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property, lru_cache
 from ipaddress import IPv4Address, IPv6Address
+from typing import TYPE_CHECKING, NamedTuple
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -21,6 +22,7 @@ from cryptography.x509.oid import ExtensionOID
 from registrar.core import der as asn1
 from registrar.core.names import Name, canonical
 from registrar.errors import CertificateRejected, DecodingError
+from registrar.native import compiled
 
 MAX_CERTIFICATE_BYTES = 16 * 1024
 """Ten times a usual certificate; a post-quantum one would still fit."""
@@ -33,6 +35,14 @@ MAX_NAMES = 64
 
 _PARSED = 512
 """Certificates kept parsed. A plant's CAs are few and stand in every Ticket and chain."""
+
+_READ_LATER = frozenset(
+    {
+        *("dns_names", "ip_addresses", "is_ca", "path_length", "key_usage"),
+        *("extended_key_usage", "name_constraints", "ski", "critical"),
+    }
+)
+"""Fields of a ``Certificate`` that a ``PlainLeaf`` lacks."""
 
 _RSA_ENCRYPTION = bytes.fromhex("06092a864886f70d010101")
 """The object identifier rsaEncryption, DER."""
@@ -77,13 +87,54 @@ class Outline:
     tbs: bytes
 
 
+class PlainLeaf(NamedTuple):
+    """What a usual Device certificate holds: signed with RSA, for an RSA key, not of a CA.
+
+    Its usages allow signing and channels, and its issuer has another name.
+    """
+
+    issuer: bytes
+    subject: bytes
+    public_key: bytes
+    tbs: bytes
+    not_before: datetime
+    not_after: datetime
+    san_uris: tuple[str, ...]
+    aki: bytes | None
+    has_revocation_pointer: bool
+    key_bits: int
+    algorithm: str
+    """Of its signature, a value of ``signatures.Algorithm``."""
+
+    signature: bytes
+
+
+@compiled
+def read_plain_leaf(der: bytes) -> PlainLeaf | tuple[object, ...] | None:
+    """Return the fields of a ``PlainLeaf``; None for any other certificate, well-formed or not.
+
+    Only the compiled twin recognises any.
+    """
+    return None
+
+
 class Certificate:
     """One well-formed X.509 v3 certificate, compared by its bytes.
 
     Fields that cost time are read when first asked for. Make one with ``from_der``.
     """
 
-    def __init__(self, der: bytes, parsed: x509.Certificate, slices: Outline) -> None:
+    not_before: datetime
+    """Aware, UTC."""
+    not_after: datetime
+    """Aware, UTC; 9999-12-31T23:59:59Z stands for "never" (IEEE 802.1AR)."""
+    san_uris: tuple[str, ...]
+    """Every URI of subjectAltName, in order (OPC 10000-21 §5.3)."""
+    aki: bytes | None
+    has_revocation_pointer: bool
+    """Tells whether cRLDistributionPoints or authorityInfoAccess is there."""
+
+    def __init__(self, der: bytes, slices: Outline | PlainLeaf) -> None:
         self.der = der
         """The exact bytes."""
         self.subject_bytes = slices.subject
@@ -92,13 +143,16 @@ class Certificate:
         self.public_key_der = slices.public_key
         """The SubjectPublicKeyInfo as signed."""
         self.tbs_bytes = slices.tbs
-        self.not_before: datetime = parsed.not_valid_before_utc
-        """Aware, UTC."""
-        self.not_after: datetime = parsed.not_valid_after_utc
-        """Aware, UTC; 9999-12-31T23:59:59Z stands for "never" (IEEE 802.1AR)."""
-        self._parsed = parsed
+        self.plain: PlainLeaf | None = None
+        """What was recognised without reading all of it."""
         self._hash = hash(der)
-        self._read_extensions(parsed.extensions)
+        if isinstance(slices, PlainLeaf):
+            self.plain = slices
+            self.not_before, self.not_after = slices.not_before, slices.not_after
+            self.san_uris, self.aki = slices.san_uris, slices.aki
+            self.has_revocation_pointer = slices.has_revocation_pointer
+        else:
+            self._read()
 
     @staticmethod
     def from_der(der: bytes) -> Certificate:
@@ -110,9 +164,12 @@ class Certificate:
         """
         return _from_der(bytes(der))
 
-    def _read_extensions(self, extensions: x509.Extensions) -> None:
-        self.san_uris: tuple[str, ...] = ()
-        """Every URI of subjectAltName, in order (OPC 10000-21 §5.3)."""
+    def _read(self) -> None:
+        """Read all that the library reads."""
+        self.not_before = self.parsed.not_valid_before_utc
+        self.not_after = self.parsed.not_valid_after_utc
+        extensions = self.parsed.extensions
+        self.san_uris = ()
         self.dns_names: tuple[str, ...] = ()
         self.ip_addresses: tuple[IPv4Address | IPv6Address, ...] = ()
         self.is_ca = False
@@ -122,9 +179,8 @@ class Certificate:
         """Dotted object identifiers; ``None`` where the extension is absent."""
         self.name_constraints: x509.NameConstraints | None = None
         self.ski: bytes | None = None
-        self.aki: bytes | None = None
+        self.aki = None
         self.has_revocation_pointer = False
-        """Tells whether cRLDistributionPoints or authorityInfoAccess is there."""
         self.critical: frozenset[str] = frozenset(
             extension.oid.dotted_string for extension in extensions if extension.critical
         )
@@ -135,6 +191,15 @@ class Certificate:
                     f"critical extension {extension.oid.dotted_string} is not understood"
                 )
             self._read_extension(extension.value)
+
+    if not TYPE_CHECKING:  # which shall know what there is
+
+        def __getattr__(self, name: str) -> object:
+            """Read the rest of a ``PlainLeaf`` when a field of it is first asked for."""
+            if name not in _READ_LATER:
+                raise AttributeError(name)
+            self._read()
+            return self.__dict__[name]
 
     def _read_extension(self, value: x509.ExtensionType) -> None:
         if isinstance(value, x509.SubjectAlternativeName):
@@ -178,17 +243,17 @@ class Certificate:
     @cached_property
     def subject(self) -> str:
         """The subject as RFC 4514 text, for people."""
-        return name_text(self._parsed, "subject")
+        return name_text(self.parsed, "subject")
 
     @cached_property
     def issuer(self) -> str:
         """The issuer as RFC 4514 text, for people."""
-        return name_text(self._parsed, "issuer")
+        return name_text(self.parsed, "issuer")
 
     @property
     def serial_number(self) -> int:
         """Positive, at most 20 octets."""
-        return self._parsed.serial_number
+        return self.parsed.serial_number
 
     @cached_property
     def public_key(self) -> CertificatePublicKeyTypes:
@@ -198,7 +263,7 @@ class Certificate:
             CertificateRejected: its algorithm, curve or encoding is not supported.
         """
         try:
-            return self._parsed.public_key()
+            return self.parsed.public_key()
         except (ValueError, UnsupportedAlgorithm, TypeError) as error:
             raise CertificateRejected(f"public key: {error}", subject=self.subject) from error
 
@@ -222,10 +287,10 @@ class Certificate:
         """Tells whether the public key says it is an RSA key; it is not decoded."""
         return _RSA_ENCRYPTION in self.public_key_der[:32]
 
-    @property
+    @cached_property
     def parsed(self) -> x509.Certificate:
         """The certificate as ``cryptography`` has it, for its signature algorithm."""
-        return self._parsed
+        return x509.load_der_x509_certificate(self.der)
 
     @cached_property
     def is_self_issued(self) -> bool:
@@ -288,12 +353,14 @@ def _from_der(der: bytes) -> Certificate:
         raise CertificateRejected(
             f"a certificate of {len(der)} bytes exceeds {MAX_CERTIFICATE_BYTES}"
         )
+    plain = read_plain_leaf(der)
+    if plain is not None:
+        return Certificate(der, PlainLeaf._make(plain))
     try:
-        slices = outline(der)
-        parsed = x509.load_der_x509_certificate(der)
-        if parsed.version is not x509.Version.v3:
+        certificate = Certificate(der, outline(der))
+        if certificate.parsed.version is not x509.Version.v3:
             raise DecodingError("not an X.509 v3 certificate")
-        return Certificate(der, parsed, slices)
+        return certificate
     except DecodingError as error:
         raise CertificateRejected(str(error)) from error
     except UNREADABLE as error:

@@ -11,7 +11,7 @@ Source: OPC 10000-4 §6.1.3 Table 100.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -22,12 +22,20 @@ from registrar.core.certificate import MAX_CHAIN_LENGTH, Certificate
 from registrar.core.crl import is_crl_of
 from registrar.core.name_constraints import breach
 from registrar.core.names import Name
-from registrar.core.signatures import MAX_RSA_BITS, WEAK_HASHES, is_issued_by, is_sound_key
+from registrar.core.signatures import (
+    MAX_RSA_BITS,
+    WEAK_HASHES,
+    is_issued_by,
+    is_sound_key,
+    made_plain,
+)
+from registrar.core.step_codes import CODES, REASONS, STEPS
 from registrar.core.trust import TrustList
 from registrar.core.usage import usage_faults
 from registrar.core.validation import (
     Anchor,
     Check,
+    Purpose,
     Suppressed,
     ValidationOptions,
     names_host,
@@ -44,58 +52,13 @@ MAX_PATHS = 8
 MAX_SIGNATURE_CHECKS = 20
 """Signatures that are checked to build the chains of one leaf."""
 
+_PLAIN_SIGNATURES = 2
+"""Of a leaf and of the root that issued it."""
+
 NEVER = datetime.max.replace(tzinfo=UTC)
 
 MAX_INTERMEDIATES = 64
 """Certificates a caller may pass beside the lists."""
-
-_CODES: Mapping[Check, StatusCode] = {
-    Check.POLICY: StatusCode.BadCertificatePolicyCheckFailed,
-    Check.EXPIRED: StatusCode.BadCertificateTimeInvalid,
-    Check.NOT_YET_VALID: StatusCode.BadCertificateTimeInvalid,
-    Check.ISSUER_EXPIRED: StatusCode.BadCertificateIssuerTimeInvalid,
-    Check.ISSUER_NOT_YET_VALID: StatusCode.BadCertificateIssuerTimeInvalid,
-    Check.HOST_NAME: StatusCode.BadCertificateHostNameInvalid,
-    Check.USAGE: StatusCode.BadCertificateUseNotAllowed,
-    Check.REVOCATION_UNKNOWN: StatusCode.BadCertificateRevocationUnknown,
-    Check.ISSUER_REVOCATION_UNKNOWN: StatusCode.BadCertificateIssuerRevocationUnknown,
-    Check.REVOCATION_SKIPPED: StatusCode.BadCertificateRevocationUnknown,
-}
-
-REASONS: Mapping[StatusCode, Reason] = {
-    StatusCode.BadCertificateInvalid: Reason.DEVICE_CERTIFICATE_INVALID,
-    StatusCode.BadCertificateChainIncomplete: Reason.DEVICE_CERTIFICATE_UNTRUSTED,
-    StatusCode.BadCertificatePolicyCheckFailed: Reason.DEVICE_CERTIFICATE_INVALID,
-    StatusCode.BadCertificateUntrusted: Reason.DEVICE_CERTIFICATE_UNTRUSTED,
-    StatusCode.BadCertificateTimeInvalid: Reason.DEVICE_CERTIFICATE_EXPIRED,
-    StatusCode.BadCertificateIssuerTimeInvalid: Reason.DEVICE_CERTIFICATE_EXPIRED,
-    StatusCode.BadCertificateHostNameInvalid: Reason.DEVICE_CERTIFICATE_URI_MISMATCH,
-    StatusCode.BadCertificateUriInvalid: Reason.DEVICE_CERTIFICATE_URI_MISMATCH,
-    StatusCode.BadCertificateUseNotAllowed: Reason.DEVICE_CERTIFICATE_INVALID,
-    StatusCode.BadCertificateIssuerUseNotAllowed: Reason.DEVICE_CERTIFICATE_INVALID,
-    StatusCode.BadCertificateRevocationUnknown: Reason.DEVICE_CERTIFICATE_REVOCATION_UNKNOWN,
-    StatusCode.BadCertificateIssuerRevocationUnknown: (
-        Reason.DEVICE_CERTIFICATE_REVOCATION_UNKNOWN
-    ),
-    StatusCode.BadCertificateRevoked: Reason.DEVICE_CERTIFICATE_REVOKED,
-    StatusCode.BadCertificateIssuerRevoked: Reason.DEVICE_CERTIFICATE_REVOKED,
-}
-"""What an administrator reads for each code."""
-
-_STEPS: Mapping[StatusCode, int] = {
-    StatusCode.BadCertificatePolicyCheckFailed: 4,
-    StatusCode.BadCertificateUntrusted: 5,
-    StatusCode.BadCertificateTimeInvalid: 6,
-    StatusCode.BadCertificateIssuerTimeInvalid: 6,
-    StatusCode.BadCertificateHostNameInvalid: 7,
-    StatusCode.BadCertificateUriInvalid: 8,
-    StatusCode.BadCertificateUseNotAllowed: 9,
-    StatusCode.BadCertificateIssuerUseNotAllowed: 9,
-    StatusCode.BadCertificateRevocationUnknown: 10,
-    StatusCode.BadCertificateIssuerRevocationUnknown: 10,
-    StatusCode.BadCertificateRevoked: 11,
-    StatusCode.BadCertificateIssuerRevoked: 11,
-}
 
 
 @dataclass(slots=True)
@@ -183,6 +146,66 @@ class _Validation:
             self._sent.setdefault(certificate.subject_name, []).append(certificate)
 
     def run(self) -> ValidPath:
+        return self._plain() or self._search()
+
+    def _plain(self) -> ValidPath | None:
+        """Return the path of a usual Device certificate that a trusted root issued, or None.
+
+        The short way of nearly all Devices, by the same checks. ``_search`` would find this path
+        as well, and judges whoever is not let in here.
+        """
+        root = self._plain_issuer()
+        if root is None or self._budget.left < _PLAIN_SIGNATURES:
+            return None
+        chain = (self._leaf, root)
+        try:
+            self._check_plain(chain)
+        except CertificateRejected:
+            return None
+        self._budget.left -= _PLAIN_SIGNATURES
+        return self._valid(chain)
+
+    def _plain_issuer(self) -> Certificate | None:
+        """Return the only certificate that may have issued a plain leaf, and did."""
+        leaf, options = self._leaf, self._options
+        plain = leaf.plain
+        if (
+            plain is None
+            or options.purpose is not Purpose.DEVICE_IDENTITY
+            or options.host is not None
+            or not options.check_trust
+            or not options.min_rsa_bits <= plain.key_bits <= options.max_rsa_bits
+            or not leaf.not_before <= self._now <= leaf.not_after
+        ):
+            return None
+        issuers = self._issuers_of(leaf)
+        if len(issuers) != 1 or not made_plain(plain, issuers[0]):
+            return None
+        return issuers[0]
+
+    def _check_plain(self, chain: tuple[Certificate, ...]) -> None:
+        """Make every check of Part 4 but those of the leaf that its shape has answered."""
+        leaf, root = chain
+        if not root.is_self_issued or not self._may_end(root) or not is_issued_by(root, root):
+            raise self._rejected(StatusCode.BadCertificateChainIncomplete, "no plain root")
+        self._fresh_until = []
+        self._check_stopped(chain)
+        self._check_policy(root, is_anchor=True)
+        self._check_trust(chain)
+        self._check_time(root)
+        self._check_uri()
+        self._check_issuers(chain)
+        self._check_revocation(leaf, (root,))
+
+    def _valid(self, chain: tuple[Certificate, ...]) -> ValidPath:
+        return ValidPath(
+            certificates=chain,
+            suppressed=tuple(self._suppressed),
+            anchors=self._trusted(chain),
+            ends=self._end(chain),
+        )
+
+    def _search(self) -> ValidPath:
         furthest: CertificateRejected | None = None
         looked_at = 0
         for chain in self._chains((self._leaf,)):
@@ -196,12 +219,7 @@ class _Validation:
                 if looked_at == MAX_PATHS:
                     break
             else:
-                return ValidPath(
-                    certificates=chain,
-                    suppressed=tuple(self._suppressed),
-                    anchors=self._trusted(chain),
-                    ends=self._end(chain),
-                )
+                return self._valid(chain)
         if furthest is not None:
             raise furthest
         if self._bad_signature:
@@ -405,14 +423,14 @@ class _Validation:
 
     def _found(self, check: Check, certificate: Certificate, detail: str) -> None:
         if check not in self._options.suppress:
-            raise self._rejected(_CODES[check], f"{certificate.subject[:80]!r}: {detail}")
+            raise self._rejected(CODES[check], f"{certificate.subject[:80]!r}: {detail}")
         self._record(check, certificate, detail)
 
     def _record(self, check: Check, certificate: Certificate, detail: str) -> None:
         self._suppressed.append(
             Suppressed(
                 check=check,
-                status=_CODES[check],
+                status=CODES[check],
                 certificate=certificate.thumbprint,
                 detail=detail,
             )
@@ -443,4 +461,4 @@ def _forbidden(constraints: NameConstraints, below: Sequence[Certificate]) -> st
 
 
 def _step(error: CertificateRejected) -> int:
-    return _STEPS.get(error.status, 3)
+    return STEPS.get(error.status, 3)

@@ -25,7 +25,7 @@ from cryptography.hazmat.primitives.asymmetric.types import (
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 
-from registrar.core.certificate import Certificate
+from registrar.core.certificate import Certificate, PlainLeaf
 from registrar.errors import CertificateRejected
 from registrar.native import compiled
 
@@ -69,6 +69,8 @@ _CURVES: Mapping[Algorithm, tuple[str, int]] = {
     Algorithm.ES512: ("secp521r1", 66),
 }
 """The curve each ES algorithm stands for, and the bytes of r and of s."""
+
+_PKCS1 = padding.PKCS1v15()
 
 WEAK_HASHES = frozenset({"md5", "sha1"})
 """Hashes under which somebody else can prepare a second document with the same signature."""
@@ -188,6 +190,15 @@ def is_issued_by(certificate: Certificate, issuer: Certificate) -> bool:
     Names and extensions are not looked at. RSA PKCS#1 v1.5 and PSS, ECDSA, Ed25519 and Ed448.
     """
     return is_signed_by(certificate.parsed, certificate.tbs_bytes, issuer)
+
+
+def made_plain(leaf: PlainLeaf, issuer: Certificate) -> bool:
+    """Tell whether the key of ``issuer`` made the signature of ``leaf``; as ``is_issued_by``."""
+    digest = _HASHES[leaf.algorithm[2:]]
+    try:
+        return signed_with(issuer.public_key, leaf.signature, leaf.tbs, digest, _PKCS1)
+    except CertificateRejected:
+        return False
 
 
 def is_signed_by(

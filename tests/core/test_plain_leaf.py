@@ -1,0 +1,171 @@
+"""The short way of usual Device certificates says what reading and searching all of it say."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import replace
+from datetime import datetime
+from random import Random
+from typing import Any
+
+import pytest
+from cryptography import x509
+
+from registrar.core.certificate import Certificate, outline, read_plain_leaf
+from registrar.core.path import SignatureBudget, validate_path
+from registrar.core.trust import TrustList
+from registrar.core.validation import DEVICE_IDENTITY, Anchor, Check, Purpose, ValidationOptions
+from registrar.errors import CertificateRejected
+from registrar.native import missing_extensions
+from tests.core.building import DEVICE_URI, NOW, YEAR, root, rsa_key, trusting, usage
+from tests.fuzz.der_mutator import mutate
+
+pytestmark = pytest.mark.skipif(
+    "certificate" in missing_extensions(), reason="only the compiled twin recognises any"
+)
+MUTANTS = 3_000
+CA = root("the root", key=rsa_key(number=1))
+NAMES = [x509.DNSName("device.local")]
+
+
+def leaf(**options: Any) -> Certificate:
+    given: dict[str, Any] = {"key": rsa_key(number=2), "uris": [DEVICE_URI], "names": NAMES}
+    return CA.issue("leaf", **given | options).certificate
+
+
+def read_in_full(certificate: Certificate) -> Certificate:
+    return Certificate(certificate.der, outline(certificate.der))
+
+
+def outcome(
+    certificate: Certificate, trust: TrustList, now: datetime, options: ValidationOptions
+) -> Sequence[object]:
+    """Return all that can be told of the validation."""
+    budget = SignatureBudget()
+    try:
+        path = validate_path(certificate, trust=trust, now=now, options=options, budget=budget)
+    except CertificateRejected as error:
+        return error.status, str(error)
+    return path.certificates, path.suppressed, path.anchors, path.ends, budget.left
+
+
+def test_a_usual_leaf_is_recognised() -> None:
+    certificate = leaf(extended=[x509.OID_SERVER_AUTH], pointer=True)
+
+    assert certificate.plain is not None
+    assert certificate.plain.key_bits == 2048
+    assert certificate.plain.algorithm == "RS256"
+    assert certificate.plain.signature == certificate.parsed.signature
+
+
+@pytest.mark.parametrize(
+    "certificate",
+    [
+        CA.certificate,
+        leaf(is_ca=True),
+        leaf(key=None),
+        leaf(key_usage=usage("key_agreement")),
+        leaf(extended=[x509.OID_CODE_SIGNING]),
+        root("alone", key=rsa_key(number=1)).issue("alone", key=rsa_key(number=2)).certificate,
+        root("on a curve").issue("leaf", key=rsa_key(number=2)).certificate,
+    ],
+)
+def test_others_are_left_to_the_library(certificate: Certificate) -> None:
+    assert certificate.plain is None
+
+
+@pytest.mark.parametrize("pointer", [False, True])
+@pytest.mark.parametrize("aki", [False, True])
+def test_each_field_is_the_same_as_read_in_full(pointer: bool, aki: bool) -> None:
+    certificate = leaf(pointer=pointer, aki=aki)
+    reference = read_in_full(certificate)
+
+    for name in vars(reference):
+        if name != "plain":
+            assert getattr(certificate, name) == getattr(reference, name), name
+    with pytest.raises(AttributeError):
+        certificate.unheard_of  # type: ignore[attr-defined]  # noqa: B018
+
+
+def test_what_is_recognised_of_mutants_is_what_the_library_reads() -> None:
+    random = Random(7)
+    good = [leaf().der, leaf(pointer=True, extended=[x509.OID_SERVER_AUTH]).der]
+    recognised = 0
+
+    for number in range(MUTANTS):
+        der = mutate(good[number % 2], random, good)
+        if read_plain_leaf(der) is None:
+            continue
+        recognised += 1
+        certificate = Certificate.from_der(der)
+        reference = read_in_full(certificate)
+        assert certificate.plain is not None
+        assert reference.key_usage is None or reference.key_usage.digital_signature
+        assert not reference.is_ca
+        for name in ("not_before", "not_after", "san_uris", "aki", "has_revocation_pointer"):
+            assert getattr(certificate, name) == getattr(reference, name), name
+        assert outcome(certificate, trusting(CA), NOW, DEVICE_IDENTITY) == outcome(
+            reference, trusting(CA), NOW, DEVICE_IDENTITY
+        )
+    assert recognised > MUTANTS // 20
+
+
+STRANGER = root("the root", key=rsa_key(number=3))
+LISTS = {
+    "the root": trusting(CA),
+    "a namesake beside it": trusting(CA, STRANGER),
+    "a namesake alone": trusting(STRANGER),
+    "nobody": TrustList(),
+    "an issuer without trust": trusting(issuers=[CA]),
+    "stopped": replace(trusting(CA), stopped=frozenset({CA.certificate.key_digest})),
+    "a CRL": trusting(CA, crls=[CA.crl()]),
+    "an old CRL": trusting(CA, crls=[CA.crl(next_update=NOW)]),
+}
+LATER = (NOW, NOW + 2 * YEAR, NOW - 2 * YEAR)
+OPTIONS = {
+    "default": DEVICE_IDENTITY,
+    "the URI": replace(DEVICE_IDENTITY, application_uri=DEVICE_URI),
+    "another URI": replace(DEVICE_IDENTITY, application_uri="urn:other"),
+    "a host": replace(DEVICE_IDENTITY, host="device.local", suppress=frozenset()),
+    "short keys": replace(DEVICE_IDENTITY, max_rsa_bits=1024),
+    "long keys": replace(DEVICE_IDENTITY, min_rsa_bits=4096),
+    "the leaf alone": replace(DEVICE_IDENTITY, anchor=Anchor.LEAF),
+    "whoever comes": replace(DEVICE_IDENTITY, check_trust=False),
+    "no skipping": replace(DEVICE_IDENTITY, skip_revocation_without_pointer=False),
+    "old issuers": replace(
+        DEVICE_IDENTITY, suppress=DEVICE_IDENTITY.suppress | {Check.ISSUER_EXPIRED}
+    ),
+    "an application": replace(DEVICE_IDENTITY, purpose=Purpose.APPLICATION),
+}
+
+
+@pytest.mark.parametrize("trust", LISTS.values(), ids=LISTS.keys())
+@pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS.keys())
+@pytest.mark.parametrize("pointer", [False, True])
+def test_the_short_way_tells_what_the_search_tells(
+    trust: TrustList, options: ValidationOptions, pointer: bool
+) -> None:
+    for certificate in (leaf(pointer=pointer), leaf(pointer=pointer, not_after=NOW + 3 * YEAR)):
+        for now in LATER:
+            assert outcome(certificate, trust, now, options) == outcome(
+                read_in_full(certificate), trust, now, options
+            )
+
+
+def test_a_revoked_leaf_is_refused() -> None:
+    certificate = leaf()
+    trust = trusting(CA, crls=[CA.crl(certificate)])
+
+    with pytest.raises(CertificateRejected, match="is on a CRL"):
+        validate_path(certificate, trust=trust, now=NOW, options=DEVICE_IDENTITY)
+
+
+@pytest.mark.parametrize("left", [0, 1, 2])
+def test_the_short_way_takes_no_more_signatures_than_there_are_left(left: int) -> None:
+    budget = SignatureBudget(left)
+
+    with suppress(CertificateRejected):
+        validate_path(leaf(), trust=trusting(CA), now=NOW, options=DEVICE_IDENTITY, budget=budget)
+
+    assert budget.left == 0
