@@ -23,6 +23,8 @@ EXTENSIONS = (
     "codec",
     "matching",
     "revoked",
+    "sequence_numbers",
+    "short_way",
     "signatures",
     "symmetric",
     "ticket_batch",

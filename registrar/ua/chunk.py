@@ -111,13 +111,14 @@ class MessageAssembler:
     ``max_partial_messages`` unfinished ones, and by ``max_message_size`` for all of them.
     """
 
-    __slots__ = ("_limits", "_parts", "_size", "_sizes", "max_message_size")
+    __slots__ = ("_limits", "_size", "_sizes", "max_message_size", "parts")
 
     def __init__(self, limits: ChannelLimits) -> None:
         self._limits = limits
         self.max_message_size = limits.max_message_size
         """Bytes; may be changed between chunks."""
-        self._parts: dict[int, list[bytes]] = {}
+        self.parts: dict[int, list[bytes]] = {}
+        """Of each unfinished message by its RequestId."""
         self._sizes: dict[int, int] = {}
         self._size = 0
 
@@ -134,13 +135,13 @@ class MessageAssembler:
         """
         if final:
             return self.finish(request_id, body)
-        parts = self._parts.get(request_id)
+        parts = self.parts.get(request_id)
         if parts is None:
             self._check_size(len(body))
             limit = self._limits.max_partial_messages
-            if len(self._parts) >= limit:
+            if len(self.parts) >= limit:
                 raise self._too_large("another unfinished message", limit)
-            parts = self._parts[request_id] = []
+            parts = self.parts[request_id] = []
             self._sizes[request_id] = 0
         self._charge(request_id, parts, body, final=False)
         return None
@@ -151,7 +152,7 @@ class MessageAssembler:
         Raises:
             MessageTooLarge: a limit would be passed; nothing of the chunk was kept.
         """
-        parts = self._parts.get(request_id)
+        parts = self.parts.get(request_id)
         if parts is None:
             self._check_size(len(body))
             return body
@@ -165,7 +166,7 @@ class MessageAssembler:
 
     def discard(self, request_id: int) -> None:
         """Forget what came of a message."""
-        if self._parts.pop(request_id, None) is not None:
+        if self.parts.pop(request_id, None) is not None:
             self._size -= self._sizes.pop(request_id)
 
     def _charge(self, request_id: int, parts: list[bytes], body: bytes, *, final: bool) -> None:

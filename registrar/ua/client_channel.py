@@ -52,6 +52,7 @@ from registrar.ua.opening import (
 )
 from registrar.ua.outward import encode_outward
 from registrar.ua.security_policy import NONE, SecurityPolicy
+from registrar.ua.short_way import ShortWay
 
 _None = ua.MessageSecurityMode.None_
 _ERR = {b"ERR": MAX_ERROR_SIZE}
@@ -85,6 +86,7 @@ class ClientChannel:
         "_opened_at",
         "_outstanding",
         "_requested_lifetime_s",
+        "_short_way",
         "expires_at",
         "peer_certificate",
         "peer_chain",
@@ -140,6 +142,7 @@ class ClientChannel:
         self._requested_lifetime_s = 0.0
         self._last_request_id = 0
         self._outstanding: set[int] = set()
+        self._short_way: ShortWay | None = None
         self.private_key_operations = 0
         self.renew_at: float | None = None
         """Monotonic seconds at which to send the next ``open_request``."""
@@ -196,19 +199,13 @@ class ClientChannel:
         The short way beside ``receive``, which has to take what this gives back, and with the same
         errors.
         """
-        conversation = self._conversation
+        if self._short_way is None or not self._conversation.is_between_chunks:
+            return None
         try:
-            opened = conversation.open_whole(data, now)
-            if opened is None:
-                return None
-            request_id, body = opened
-            self._check_outstanding(request_id)
-            message = conversation.finish(request_id, body)
+            return self._short_way.receive(data, now)
         except RegistrarError:
-            conversation.enter(ChannelState.CLOSED)
+            self._conversation.enter(ChannelState.CLOSED)
             raise
-        self._outstanding.discard(request_id)
-        return request_id, message
 
     def open_request(
         self, *, nonce: bytes, requested_lifetime_s: float, now: float, timestamp: datetime
@@ -274,6 +271,10 @@ class ClientChannel:
             MessageTooLarge: beyond the server's limits; nothing was used up.
             Misuse: more than ``max_outstanding`` requests wait for their response.
         """
+        if self._short_way is not None and self.state is ChannelState.OPEN:
+            chunk = self._short_way.send(request_id, body, now)
+            if chunk is not None:
+                return chunk
         if len(self._outstanding) >= self._conversation.limits.max_outstanding:
             raise Misuse(f"more than {len(self._outstanding)} outstanding requests")
         status = StatusCode.BadRequestTooLarge
@@ -376,6 +377,7 @@ class ClientChannel:
             peer_nonce=nonce,
         )
         settle(conversation, token, send_with_it=True)
+        self._short_way = conversation.short_way(self._outstanding)
         self._open_request_id = None
         return ChannelOpened(
             channel_id=granted.ChannelId,
@@ -387,6 +389,8 @@ class ClientChannel:
     def _on_message(self, chunk: Chunk, now: float) -> MessageReceived | MessageAborted | None:
         conversation = self._conversation
         request_id, body = conversation.open_chunk(chunk, now)
+        if self._short_way is None:  # until the peer uses the token of a renewal
+            self._short_way = conversation.short_way(self._outstanding)
         self._check_outstanding(request_id)
         event = conversation.add_chunk(chunk, request_id, body)
         if event is not None:

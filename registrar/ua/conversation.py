@@ -31,6 +31,7 @@ from registrar.ua.events import (
 from registrar.ua.limits import MAX_ERROR_SIZE, ChannelLimits
 from registrar.ua.security_policy import NONE, SecurityPolicy
 from registrar.ua.sequence_numbers import ReceiveSequence, SendSequence
+from registrar.ua.short_way import ShortWay
 from registrar.ua.symmetric import (
     CHUNK_HEADER,
     SEQUENCE_HEADER,
@@ -54,9 +55,6 @@ GRACE = 1.25
 
 KEPT_TOKENS = 2
 """The current token and the one before or after it."""
-
-_WHOLE = b"MSG" + FINAL
-_LEAST_CHUNK = CHUNK_HEADER.size + SEQUENCE_HEADER.size
 
 Handler = Callable[[Chunk, float], Event | None]
 
@@ -107,6 +105,7 @@ class Conversation:
         "_assembler",
         "_expected",
         "_handlers",
+        "_is_all_taken",
         "_reader",
         "channel_id",
         "first_sequence_number",
@@ -147,6 +146,7 @@ class Conversation:
         self._handlers = handlers
         self._expected = expected
         self._reader = ChunkReader(expected[ChannelState.START])
+        self._is_all_taken = True
 
     # Receiving
 
@@ -167,56 +167,48 @@ class Conversation:
         while not self.open_pending:
             chunk = reader.next()
             if chunk is None:
+                self._is_all_taken = not reader.buffered
                 return events
             event = self._handlers[chunk.message_type](chunk, now)
             if event is not None:
                 events.append(event)
             if self.state is ChannelState.CLOSED:
                 return events
+        self._is_all_taken = not reader.buffered
         if reader.buffered > 2 * self.limits.receive_buffer_size:
             raise ProtocolViolation("too many bytes before an OPN was answered")
         return events
 
-    def open_whole(self, data: bytes, now: float) -> tuple[int, bytes] | None:
-        """Open ``data`` if it is the last chunk of a MSG and nothing else; as ``open_chunk``.
+    def short_way(self, outstanding: set[int]) -> ShortWay | None:
+        """Return the short way of whole messages under the one token there is.
 
-        The short way for what most peers send most of the time: the checks of ``receive`` in the
-        same order, without an object for each step. None means that ``data`` is anything else;
-        nothing was changed, and ``receive`` has to take it.
-
-        Raises:
-            ProtocolViolation, SecurityChecksFailed: as ``receive``.
+        Args:
+            outstanding: RequestIds that wait for a response; changed by whoever goes that way.
         """
-        negotiated, size = self.negotiated, len(data)
-        if (
-            self.state is not ChannelState.OPEN
-            or self.open_pending
-            or self._reader.buffered
-            or negotiated is None
-            or not _LEAST_CHUNK <= size <= negotiated.receive_chunk_size
-        ):
+        negotiated, token, limits = self.negotiated, self.sending, self.limits
+        if negotiated is None or token is None or self.tokens != [token]:
             return None
-        kind, announced, channel_id, token_id = CHUNK_HEADER.unpack_from(data)
-        token = self.tokens[0]
-        if (
-            kind != _WHOLE
-            or announced != size
-            or channel_id != self.channel_id
-            or token_id != token.token_id
-            or now > token.expires_at
-        ):
-            return None
-        sequence_number, request_id, body = token.opening.open(data)
-        self.receive_sequence.check(sequence_number)
-        return request_id, body
+        send_size = token.sealing.body_size(negotiated.send_chunk_size)
+        return ShortWay(
+            channel_id=self.channel_id,
+            token_id=token.token_id,
+            expires_at=token.expires_at,
+            sealing=token.sealing,
+            opening=token.opening,
+            sends=self.send_sequence,
+            receives=self.receive_sequence,
+            unfinished=self._assembler.parts,
+            receive_size=negotiated.receive_chunk_size,
+            receive_message_size=limits.max_message_size,
+            send_size=min(send_size, negotiated.send_message_size or send_size),
+            outstanding=outstanding,
+            max_outstanding=limits.max_outstanding,
+        )
 
-    def finish(self, request_id: int, body: bytes) -> bytes:
-        """Return the message that ``body`` ends.
-
-        Raises:
-            MessageTooLarge: a limit would be passed.
-        """
-        return self._assembler.finish(request_id, body)
+    @property
+    def is_between_chunks(self) -> bool:
+        """Whether the channel is open, and all that came was taken."""
+        return self.state is ChannelState.OPEN and not self.open_pending and self._is_all_taken
 
     @property
     def unfinished_size(self) -> int:

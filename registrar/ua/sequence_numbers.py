@@ -7,6 +7,7 @@ otherwise (ECC)       0, +1, …, 4 294 967 295, 0
 from __future__ import annotations
 
 from registrar.errors import ProtocolViolation
+from registrar.native import compiled
 from registrar.status import StatusCode
 
 MAX_UINT32 = 0xFFFF_FFFF
@@ -14,6 +15,7 @@ LEGACY_WRAP_AFTER = MAX_UINT32 - 1024
 LEGACY_WRAP_BELOW = 1024
 
 
+@compiled
 class SendSequence:
     """The numbers we give to the chunks we send."""
 
@@ -31,6 +33,7 @@ class SendSequence:
         return number
 
 
+@compiled
 class ReceiveSequence:
     """The numbers the peer gives to its chunks; a violation ends the channel."""
 
