@@ -21,6 +21,7 @@ PURE = os.environ.get("REGISTRAR_PURE", "") not in ("", "0")
 EXTENSIONS = (
     "certificate",
     "codec",
+    "exchanges",
     "matching",
     "revoked",
     "sequence_numbers",

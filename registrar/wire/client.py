@@ -39,7 +39,7 @@ from registrar.wire.client_checks import (
     parse_url,
     token_policies,
 )
-from registrar.wire.client_connection import ClientConnection, failure_of, known_status
+from registrar.wire.client_connection import ClientConnection
 from registrar.wire.client_session import (
     SESSION_NONCE_SIZE,
     ChannelSecurity,
@@ -48,6 +48,7 @@ from registrar.wire.client_session import (
     check_created,
     create_request,
 )
+from registrar.wire.exchanges import failure_of, known_status
 from registrar.wire.key_queue import KeyQueue
 from registrar.wire.limits import ClientLimits
 

@@ -11,7 +11,7 @@ from asyncua import ua
 
 from registrar.errors import ProtocolViolation, Reason, SecurityChecksFailed
 from registrar.status import StatusCode, is_bad
-from registrar.wire.client_connection import failure_of, known_status
+from registrar.wire.exchanges import failure_of, known_status
 
 Item = TypeVar("Item")
 Place = TypeVar("Place")

@@ -9,7 +9,6 @@ One timer serves all waits. What the peer sends that nobody asked for ends the c
 from __future__ import annotations
 
 import asyncio
-import math
 import os
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -17,13 +16,11 @@ from typing import Any, TypeVar, cast
 
 from registrar.errors import (
     ProtocolViolation,
-    Reason,
     RegistrarError,
-    ServiceFailed,
     TimedOut,
     Unavailable,
 )
-from registrar.status import StatusCode, is_bad, name_of
+from registrar.status import StatusCode
 from registrar.ua.client_channel import ClientChannel
 from registrar.ua.codec import decode_message, encode_message
 from registrar.ua.events import (
@@ -35,55 +32,11 @@ from registrar.ua.events import (
     MessageReceived,
     OpenReceived,
 )
+from registrar.wire.exchanges import Exchanges, Response, failure_of, service_of
 from registrar.wire.key_queue import KeyQueue
 from registrar.wire.limits import ClientLimits
 
-Response = TypeVar("Response")
 T = TypeVar("T")
-
-BUSY = frozenset(
-    {
-        StatusCode.BadTcpServerTooBusy,
-        StatusCode.BadTcpNotEnoughResources,
-        StatusCode.BadServerTooBusy,
-        StatusCode.BadTooManySessions,
-        StatusCode.BadMaxConnectionsReached,
-        StatusCode.BadShutdown,
-        StatusCode.BadServerHalted,
-    }
-)
-"""A peer that says one of these can be asked again later."""
-
-DENIED = frozenset(
-    {
-        StatusCode.BadUserAccessDenied,
-        StatusCode.BadSecurityModeInsufficient,
-        StatusCode.BadSecurityChecksFailed,
-        StatusCode.BadCertificateUntrusted,
-        StatusCode.BadIdentityTokenRejected,
-        StatusCode.BadIdentityTokenInvalid,
-        StatusCode.BadUserSignatureInvalid,
-    }
-)
-"""A peer that says one of these does not want us."""
-
-
-def known_status(status: int) -> StatusCode:
-    """Return ``status`` without its lower bits; BadUnexpectedError for one nobody knows."""
-    try:
-        return StatusCode(status & 0xFFFF0000)
-    except ValueError:
-        return StatusCode.BadUnexpectedError if is_bad(status) else StatusCode.Good
-
-
-def failure_of(status: int, what: str) -> RegistrarError:
-    """Return the error for a bad ``status`` that a peer gave to ``what``."""
-    code = known_status(status)
-    message = f"{what} failed: {name_of(status)}"
-    if code in BUSY:
-        return Unavailable(message, reason=Reason.BUSY, status=code)
-    reason = Reason.ACCESS_DENIED if code in DENIED else None
-    return ServiceFailed(message, reason=reason, status=code)
 
 
 class ClientConnection(asyncio.Protocol):
@@ -98,17 +51,23 @@ class ClientConnection(asyncio.Protocol):
         self._limits = limits
         self._keys = keys
         self._transport: asyncio.Transport | None = None
-        self._pending: dict[int, tuple[asyncio.Future[Any], type, float, int]] = {}
+        self._exchanges = Exchanges(
+            channel,
+            self._loop,
+            timeout_hint_ms=int(limits.request_s * 1000),
+            most=limits.total_requests,
+            decoder=limits.decoder,
+            codec=(encode_message, decode_message),
+            failure=failure_of,
+        )
         self._error: RegistrarError | None = None
         self._ends_at = self._loop.time() + limits.total_s
         self._tick_at = 0.0
         self._tick: asyncio.TimerHandle | None = None
         self._renewing = False
-        self._handle = 0
         self._address = ""
         self.opened: asyncio.Future[None] = self._loop.create_future()
         self.closed: asyncio.Future[None] = self._loop.create_future()
-        self.exchanges = 0
         self.bytes_sent = 0
         self.bytes_received = 0
 
@@ -128,14 +87,10 @@ class ClientConnection(asyncio.Protocol):
             self.fail(ProtocolViolation(f"the peer sent more than {self._limits.total_size} bytes"))
             return
         try:
-            response = self._channel.receive_response(data, self._loop.time())
+            if not self._exchanges.hear(data, self._loop.time()):
+                self._receive(data)
         except RegistrarError as error:
             self.fail(error)
-            return
-        if response is None:
-            self._receive(data)
-        else:
-            self._answer(*response)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Fail what still waits."""
@@ -149,6 +104,11 @@ class ClientConnection(asyncio.Protocol):
             self.closed.set_result(None)
 
     # Clients call these
+
+    @property
+    def exchanges(self) -> int:
+        """Requests sent."""
+        return self._exchanges.count
 
     def exchange(
         self, request: Any, expected: type[Response], patience_s: float | None = None
@@ -165,23 +125,9 @@ class ClientConnection(asyncio.Protocol):
         """
         if self._error is not None:
             raise self._error
-        if self.exchanges >= self._limits.total_requests:
-            raise ProtocolViolation(
-                f"more than {self._limits.total_requests} requests on one connection"
-            )
-        self.exchanges += 1
-        self._handle += 1
-        header = request.RequestHeader
-        header.RequestHandle = self._handle
-        header.Timestamp = datetime.now(UTC)
-        header.TimeoutHint = int(self._limits.request_s * 1000)
-        body = encode_message(request)
-        now = self._loop.time()
-        request_id = self._channel.next_request_id()
-        future: asyncio.Future[Response] = self._loop.create_future()
-        deadline = now + min(patience_s or math.inf, self._limits.request_s)
-        data = self._channel.send(request_id, body, now)
-        self._pending[request_id] = (future, expected, deadline, self._handle)
+        now, limit = self._loop.time(), self._limits.request_s
+        deadline = now + (limit if patience_s is None else min(patience_s, limit))
+        future, data = self._exchanges.ask(request, expected, now, deadline)
         self._write(data)
         if deadline < self._tick_at:
             self._arm(deadline)
@@ -258,38 +204,12 @@ class ClientConnection(asyncio.Protocol):
         self._receive(b"")
 
     def _on_message(self, event: MessageReceived) -> None:
-        self._answer(event.request_id, event.body)
-
-    def _answer(self, request_id: int, body: bytes) -> None:
-        future, expected, _, handle = self._pending.pop(request_id)
-        if future.done():  # nobody waits any more
-            return
-        try:
-            message = decode_message(body, self._limits.decoder)
-            header = getattr(message, "ResponseHeader", None)
-            if header is None:
-                raise ProtocolViolation(f"a {type(message).__name__} is no response")
-            if header.RequestHandle != handle:
-                raise ProtocolViolation(
-                    f"a response to {header.RequestHandle} instead of request {handle}"
-                )
-            status = header.ServiceResult.value
-            if is_bad(status):
-                future.set_exception(failure_of(status, _service(expected)))
-            elif type(message) is expected:
-                future.set_result(message)
-            else:
-                raise ProtocolViolation(
-                    f"a {type(message).__name__} instead of a {expected.__name__}"
-                )
-        except RegistrarError as error:
-            future.set_exception(error)
-            self.fail(error)
+        self._exchanges.answer(event.request_id, event.body)
 
     def _on_abort(self, event: MessageAborted) -> None:
-        future, expected, _, _ = self._pending.pop(event.request_id)
+        future, expected, _, _ = self._exchanges.waiting.pop(event.request_id)
         if not future.done():
-            future.set_exception(failure_of(event.status, _service(expected)))
+            future.set_exception(failure_of(event.status, service_of(expected)))
 
     def _on_error(self, event: ErrorReceived) -> None:
         self.fail(failure_of(event.status, "the connection"))
@@ -340,10 +260,10 @@ class ClientConnection(asyncio.Protocol):
         if self._tick is not None:
             self._tick.cancel()
             self._tick = None
-        pending, self._pending = self._pending, {}
-        for future, _, _, _ in pending.values():
+        for future, _, _, _ in self._exchanges.waiting.values():
             if not future.done():
                 future.set_exception(self._error)
+        self._exchanges.waiting.clear()
         if not self.opened.done():
             self.opened.set_exception(self._error)
             # Whoever was to wait for it may have been cancelled; asyncio would complain.
@@ -368,13 +288,13 @@ class ClientConnection(asyncio.Protocol):
             self.fail(TimedOut("the token of the channel was not renewed in time"))
             return
         following = self._ends_at
-        for future, expected, deadline, _ in self._pending.values():
+        for future, expected, deadline, _ in self._exchanges.waiting.values():
             if future.done():
                 continue
             if deadline > now:
                 following = min(following, deadline)
             else:
-                future.set_exception(TimedOut(f"no answer to {_service(expected)} in time"))
+                future.set_exception(TimedOut(f"no answer to {service_of(expected)} in time"))
         following = min(following, self._renew(now))
         self._arm(following)
 
@@ -389,10 +309,6 @@ class ClientConnection(asyncio.Protocol):
             self._renewing = True
             self._open()
         return expires_at
-
-
-def _service(response: type) -> str:
-    return response.__name__.removesuffix("Response")
 
 
 HANDLERS: dict[type[Event], Callable[[ClientConnection, Any], None]] = {

@@ -1,0 +1,191 @@
+"""The requests of one connection, each until its response; what comes must be what was asked for.
+
+ask: header ─▶ encode ─▶ chunk ─▶ TCP          future
+hear: TCP ─▶ chunk ─▶ decode ─▶ which request? ──▶ │
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any, TypeAlias, TypeVar
+
+from registrar.errors import ProtocolViolation, Reason, RegistrarError, ServiceFailed, Unavailable
+from registrar.native import compiled
+from registrar.status import StatusCode, is_bad, name_of
+from registrar.ua.client_channel import ClientChannel
+from registrar.ua.limits import DecoderLimits
+
+Response = TypeVar("Response")
+Encode: TypeAlias = Callable[[Any], bytes]
+Decode: TypeAlias = Callable[[bytes, DecoderLimits], Any]
+
+BUSY = frozenset(
+    {
+        StatusCode.BadTcpServerTooBusy,
+        StatusCode.BadTcpNotEnoughResources,
+        StatusCode.BadServerTooBusy,
+        StatusCode.BadTooManySessions,
+        StatusCode.BadMaxConnectionsReached,
+        StatusCode.BadShutdown,
+        StatusCode.BadServerHalted,
+    }
+)
+"""A peer that says one of these can be asked again later."""
+
+DENIED = frozenset(
+    {
+        StatusCode.BadUserAccessDenied,
+        StatusCode.BadSecurityModeInsufficient,
+        StatusCode.BadSecurityChecksFailed,
+        StatusCode.BadCertificateUntrusted,
+        StatusCode.BadIdentityTokenRejected,
+        StatusCode.BadIdentityTokenInvalid,
+        StatusCode.BadUserSignatureInvalid,
+    }
+)
+"""A peer that says one of these does not want us."""
+
+
+def known_status(status: int) -> StatusCode:
+    """Return ``status`` without its lower bits; BadUnexpectedError for one nobody knows."""
+    try:
+        return StatusCode(status & 0xFFFF0000)
+    except ValueError:
+        return StatusCode.BadUnexpectedError if is_bad(status) else StatusCode.Good
+
+
+def failure_of(status: int, what: str) -> RegistrarError:
+    """Return the error for a bad ``status`` that a peer gave to ``what``."""
+    code = known_status(status)
+    message = f"{what} failed: {name_of(status)}"
+    if code in BUSY:
+        return Unavailable(message, reason=Reason.BUSY, status=code)
+    reason = Reason.ACCESS_DENIED if code in DENIED else None
+    return ServiceFailed(message, reason=reason, status=code)
+
+
+def service_of(response: type) -> str:
+    """Return the name of the service that ``response`` answers, for people."""
+    return response.__name__.removesuffix("Response")
+
+
+@compiled
+class Exchanges:
+    """Requests that wait for their response.
+
+    Args:
+        channel: what makes chunks of messages and messages of chunks.
+        loop: the one the futures belong to.
+        timeout_hint_ms: what the Server is told of our patience.
+        most: requests on this connection.
+        decoder: limits of a response.
+        codec: encodes a request, decodes a response.
+        failure: returns the error for a bad status of a service.
+    """
+
+    __slots__ = (
+        "_channel",
+        "_decode",
+        "_decoder",
+        "_encode",
+        "_failure",
+        "_loop",
+        "_most",
+        "_timeout_hint_ms",
+        "count",
+        "waiting",
+    )
+
+    def __init__(
+        self,
+        channel: ClientChannel,
+        loop: asyncio.AbstractEventLoop,
+        *,
+        timeout_hint_ms: int,
+        most: int,
+        decoder: DecoderLimits,
+        codec: tuple[Encode, Decode],
+        failure: Callable[[int, str], RegistrarError],
+    ) -> None:
+        self._channel = channel
+        self._loop = loop
+        self._timeout_hint_ms = timeout_hint_ms
+        self._most = most
+        self._decoder = decoder
+        self._encode, self._decode = codec
+        self._failure = failure
+        self.count = 0
+        """Requests made, answered or not."""
+        self.waiting: dict[int, tuple[asyncio.Future[Any], type, float, int]] = {}
+        """Future, class of the response, deadline and RequestHandle by RequestId."""
+
+    def ask(
+        self, request: Any, expected: type[Response], now: float, deadline: float
+    ) -> tuple[asyncio.Future[Response], bytes]:
+        """Return the future of the response and the chunks of the request.
+
+        Args:
+            request: its RequestHeader gets handle, time and hint.
+            now, deadline: monotonic seconds.
+
+        Raises:
+            ProtocolViolation: more requests than one connection may have.
+            MessageTooLarge, Misuse: it cannot be sent.
+        """
+        if self.count >= self._most:
+            raise ProtocolViolation(f"more than {self._most} requests on one connection")
+        self.count += 1
+        header = request.RequestHeader
+        header.RequestHandle = self.count
+        header.Timestamp = datetime.now(UTC)
+        header.TimeoutHint = self._timeout_hint_ms
+        request_id = self._channel.next_request_id()
+        chunks = self._channel.send(request_id, self._encode(request), now)
+        future: asyncio.Future[Response] = self._loop.create_future()
+        self.waiting[request_id] = (future, expected, deadline, self.count)
+        return future, chunks
+
+    def hear(self, data: bytes, now: float) -> bool:
+        """Take ``data`` if it is one whole response; False where it takes the long way.
+
+        Raises:
+            Rejected: as ``answer``, or the channel refused the chunk.
+        """
+        response = self._channel.receive_response(data, now)
+        if response is None:
+            return False
+        self.answer(*response)
+        return True
+
+    def answer(self, request_id: int, body: bytes) -> None:
+        """Settle the future of the request that ``body`` answers.
+
+        Raises:
+            Rejected: no response, of another type, or to another request; the future has it too.
+        """
+        future, expected, _, handle = self.waiting.pop(request_id)
+        if future.done():  # nobody waits any more
+            return
+        try:
+            message = self._decode(body, self._decoder)
+            header = getattr(message, "ResponseHeader", None)
+            if header is None:
+                raise ProtocolViolation(f"a {type(message).__name__} is no response")
+            if header.RequestHandle != handle:
+                raise ProtocolViolation(
+                    f"a response to {header.RequestHandle} instead of request {handle}"
+                )
+            status = header.ServiceResult.value
+            if is_bad(status):
+                future.set_exception(self._failure(status, service_of(expected)))
+            elif type(message) is expected:
+                future.set_result(message)
+            else:
+                raise ProtocolViolation(
+                    f"a {type(message).__name__} instead of a {expected.__name__}"
+                )
+        except RegistrarError as error:
+            future.set_exception(error)
+            raise
