@@ -57,6 +57,13 @@ PATIENCE_S = 60.0
 """For asyncua, whose loading of keys holds up all other conversations."""
 _HIERARCHICAL = node_id(33)
 _ELEMENT: Callable[..., ua.RelativePathElement] = ua.RelativePathElement
+_TO_PATH = ua.BrowsePath(
+    OBJECTS,
+    ua.RelativePath(
+        [_ELEMENT(_HIERARCHICAL, False, True, ua.QualifiedName(name, NAMESPACE)) for name in PATH]
+    ),
+)
+"""``PATH`` as Translate takes it; made once, as are the arguments of ``CALLS``."""
 _FOREIGN_POLICIES: Mapping[str, Any] = {
     policy.URI: policy
     for policy in (
@@ -141,7 +148,7 @@ class Clients:
             for node in READ:
                 (value,) = await client.read([(node, AttributeIds.Value)])
                 answers.append(bare(value.Value))
-            (found,) = await client.translate([ua.BrowsePath(OBJECTS, relative_path())])
+            (found,) = await client.translate([_TO_PATH])
             answers.append(target_of(found))
             for call in CALLS:
                 outputs = await client.call(DEVICE, call.method_id, *call.inputs)
@@ -171,8 +178,7 @@ class Clients:
             )
             (value,) = await client.uaclient.read(parameters)
             answers.append(bare(value.Value))
-        path = ua.BrowsePath(OBJECTS, relative_path())
-        (found,) = await client.uaclient.translate_browsepaths_to_nodeids([path])
+        (found,) = await client.uaclient.translate_browsepaths_to_nodeids([_TO_PATH])
         answers.append(target_of(found))
         for call in CALLS:
             request = ua.CallMethodRequest(DEVICE, call.method_id, list(call.inputs))
@@ -219,13 +225,6 @@ def endpoint_of(
 ) -> ua.EndpointDescription:
     """Return the endpoint with this policy."""
     return next(one for one in endpoints if one.SecurityPolicyUri == policy_uri)
-
-
-def relative_path() -> ua.RelativePath:
-    """Return ``PATH`` as Translate takes it."""
-    return ua.RelativePath(
-        [_ELEMENT(_HIERARCHICAL, False, True, ua.QualifiedName(name, NAMESPACE)) for name in PATH]
-    )
 
 
 def bare(variant: ua.Variant | None) -> object:

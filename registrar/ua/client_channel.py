@@ -311,7 +311,8 @@ class ClientChannel:
         if header.policy is not self.policy:
             raise SecurityChecksFailed(f"OPN with the policy {header.policy.name}")
         if identity is not None and self.peer_key is not None:
-            if split_chain(header.sender_certificate)[0] != self.peer_certificate:
+            shown = header.sender_certificate
+            if shown != self.peer_certificate and split_chain(shown)[0] != self.peer_certificate:
                 raise SecurityChecksFailed("OPN with another certificate than the endpoint's")
             if header.receiver_thumbprint != identity.thumbprint:
                 raise SecurityChecksFailed("OPN for another receiver")
