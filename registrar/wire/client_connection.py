@@ -94,12 +94,13 @@ class ClientConnection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Fail what still waits."""
-        self._break(
-            Unavailable(
-                f"the peer closed the connection{f': {exc}' if exc else ''}",
-                status=StatusCode.BadConnectionClosed,
+        if self._error is None:
+            self._break(
+                Unavailable(
+                    f"the peer closed the connection{f': {exc}' if exc else ''}",
+                    status=StatusCode.BadConnectionClosed,
+                )
             )
-        )
         if not self.closed.done():
             self.closed.set_result(None)
 
@@ -189,12 +190,14 @@ class ClientConnection(asyncio.Protocol):
         )
 
     def _on_open(self, event: OpenReceived) -> None:
-        self._pause(True)
+        if self._renewing:  # what comes before the first OPN is settled was not asked for
+            self._pause(True)
         self._private(lambda: self._channel.process_open(event), self._on_opened)
 
     def _on_opened(self, _: ChannelOpened) -> None:
-        self._renewing = False
-        self._pause(False)
+        if self._renewing:
+            self._renewing = False
+            self._pause(False)
         if not self.opened.done():
             self.opened.set_result(None)
         # No later than the first request can end, so that a request does not move the timer.
