@@ -15,8 +15,9 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa,
 
 from registrar.core import path as module
 from registrar.core.certificate import MAX_CHAIN_LENGTH, Certificate
-from registrar.core.path import REASONS, ValidPath, validate_path
+from registrar.core.path import ValidPath, validate_path
 from registrar.core.signatures import is_issued_by
+from registrar.core.step_codes import REASONS
 from registrar.core.trust import TrustList
 from registrar.core.validation import (
     DEVICE_IDENTITY,
