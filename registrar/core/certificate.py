@@ -192,7 +192,7 @@ class Certificate:
                 )
             self._read_extension(extension.value)
 
-    if not TYPE_CHECKING:  # which shall know what there is
+    if not TYPE_CHECKING:  # pragma: no branch - which shall know what there is
 
         def __getattr__(self, name: str) -> object:
             """Read the rest of a ``PlainLeaf`` when a field of it is first asked for."""

@@ -112,10 +112,21 @@ def test_what_is_recognised_of_mutants_is_what_the_library_reads() -> None:
 
 
 STRANGER = root("the root", key=rsa_key(number=3))
+ABOVE = root("above")
+BELOW = ABOVE.issue("the root", key=rsa_key(number=1), is_ca=True)
+UNREADABLE = Certificate.from_der(
+    root("the root", ski=False).certificate.der.replace(
+        bytes.fromhex("06082A8648CE3D030107"), bytes.fromhex("06082A8648CE3D030109")
+    )
+)
+"""Its curve is unknown."""
 LISTS = {
     "the root": trusting(CA),
     "a namesake beside it": trusting(CA, STRANGER),
     "a namesake alone": trusting(STRANGER),
+    "a namesake without a readable key": trusting(UNREADABLE),
+    "the root's key below another root": trusting(ABOVE, BELOW),
+    "an issuer without its root": trusting(BELOW),
     "nobody": TrustList(),
     "an issuer without trust": trusting(issuers=[CA]),
     "stopped": replace(trusting(CA), stopped=frozenset({CA.certificate.key_digest})),
