@@ -20,7 +20,7 @@ from registrar.core.certificate import UNREADABLE, Certificate, name_text
 from registrar.core.names import Name, canonical
 from registrar.core.revoked import read_entries
 from registrar.core.signatures import is_signed_by
-from registrar.errors import CertificateRejected, DecodingError
+from registrar.errors import CertificateRejected, DecodingError, Reason
 
 MAX_CRL_BYTES = 64 * 1024 * 1024
 """Room for more than a million revoked certificates with a reason each."""
@@ -92,7 +92,7 @@ class Crl:
 
         Raises:
             CertificateRejected: the bytes are not one well-formed, complete, direct CRL
-                (``Bad_CertificateInvalid``).
+                (``Bad_CertificateInvalid``, ``file_invalid``).
         """
         return _from_der(bytes(der))
 
@@ -180,7 +180,7 @@ def is_crl_of(crl: Crl, issuer: Certificate) -> bool:
 
 def _from_der(der: bytes) -> Crl:
     if len(der) > MAX_CRL_BYTES:
-        raise CertificateRejected(f"a CRL of {len(der)} bytes exceeds {MAX_CRL_BYTES}")
+        raise _refusal(f"a CRL of {len(der)} bytes exceeds {MAX_CRL_BYTES}")
     return _kept(der) if len(der) <= _PARSED_BYTES else _read(der)
 
 
@@ -194,9 +194,14 @@ def _read(der: bytes) -> Crl:
         outline = _outline(der)
         return Crl(der, outline, x509.load_der_x509_crl(outline.without_entries))
     except DecodingError as error:
-        raise CertificateRejected(str(error)) from error
+        raise _refusal(str(error)) from error
     except UNREADABLE as error:
-        raise CertificateRejected(f"not a CRL: {str(error)[:80]}") from error
+        raise _refusal(f"not a CRL: {str(error)[:80]}") from error
+
+
+def _refusal(message: str) -> CertificateRejected:
+    """Blame the file that is no CRL, and no device: whoever gave it can only give another."""
+    return CertificateRejected(message, reason=Reason.FILE_INVALID)
 
 
 def _outline(der: bytes) -> _Outline:

@@ -97,6 +97,7 @@ class Issued:
         next_update: datetime | None = NOW + timedelta(days=30),
         key: PrivateKey | None = None,
         extensions: Iterable[tuple[x509.ExtensionType, bool]] = (),
+        reason: x509.ReasonFlags = x509.ReasonFlags.unspecified,
     ) -> Crl:
         """Return a CRL of this CA; ``key`` signs in the place of its own."""
         subject = self.certificate.parsed.subject
@@ -108,6 +109,8 @@ class Issued:
             builder = builder.add_extension(extension, critical=critical)
         for certificate in revoked:
             entry = x509.RevokedCertificateBuilder().serial_number(certificate.serial_number)
+            if reason is not x509.ReasonFlags.unspecified:
+                entry = entry.add_extension(x509.CRLReason(reason), critical=False)
             builder = builder.add_revoked_certificate(entry.revocation_date(this_update).build())
         signing = key or self.key
         made = builder.sign(signing, digest_of(signing))

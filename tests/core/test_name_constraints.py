@@ -10,7 +10,10 @@ from cryptography import x509
 from cryptography.x509.oid import NameOID
 
 from registrar.core.name_constraints import breach
-from tests.core.building import make, name, root
+from registrar.core.path import validate_path
+from registrar.core.validation import ValidationOptions
+from registrar.errors import CertificateRejected, Reason
+from tests.core.building import NOW, make, name, root, trusting
 
 URI = x509.UniformResourceIdentifier
 IP = x509.IPAddress
@@ -25,7 +28,6 @@ def judged(
     return not breach(constraints, make("leaf", issuer=root(), names=names).certificate)
 
 
-@pytest.mark.bad_input("B37", "a name outside nameConstraints", "device_certificate_invalid")
 @pytest.mark.parametrize(
     ("name", "base", "is_in"),
     [
@@ -53,6 +55,20 @@ def test_a_name_lies_in_a_subtree_or_not(
     assert judged([name], permitted=[base]) is is_in
     if not isinstance(name, x509.RegisteredID):
         assert judged([name], excluded=[base]) is not is_in
+
+
+@pytest.mark.bad_input("B37", "a name outside nameConstraints", "device_certificate_invalid")
+def test_a_path_to_a_name_outside_is_refused() -> None:
+    inside = x509.NameConstraints([x509.DNSName("example.com")], None)
+    ca = root(extensions=[(inside, True)])
+    leaf = ca.issue("leaf", names=[x509.DNSName("example.org")]).certificate
+
+    with pytest.raises(CertificateRejected, match="DNS") as caught:
+        validate_path(
+            leaf, intermediates=(), trust=trusting(ca), now=NOW, options=ValidationOptions()
+        )
+
+    assert caught.value.reason is Reason.DEVICE_CERTIFICATE_INVALID
 
 
 def test_a_form_that_is_not_limited_is_free() -> None:

@@ -9,14 +9,17 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import pytest
+from cryptography import x509
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from registrar.core.crl import MAX_CRL_BYTES, Crl
 from registrar.core.der import INTEGER, SEQUENCE, encode, expect
+from registrar.core.path import validate_path
 from registrar.core.revoked import MAX_SERIAL_BYTES, read_entries
-from registrar.errors import CertificateRejected, DecodingError
-from tests.core.building import root
+from registrar.core.validation import ValidationOptions
+from registrar.errors import CertificateRejected, DecodingError, Reason
+from tests.core.building import NOW, root, trusting
 
 BODIES = [read_entries, inspect.unwrap(read_entries)]
 DATE = encode(0x17, b"260101000000Z")
@@ -102,6 +105,9 @@ def test_a_malformed_entry_refuses_the_list(read: Callable[..., object], bad: by
 
     with pytest.raises(DecodingError, match="cannot be read"):
         read(body, 0, len(body))
+    with pytest.raises(CertificateRejected) as caught:
+        Crl.from_der(with_entries(body))
+    assert caught.value.reason is Reason.FILE_INVALID
 
 
 @pytest.mark.bad_input("B67", "an entry with an unknown critical extension", "file_invalid")
@@ -117,6 +123,9 @@ def test_an_entry_that_asks_for_more_refuses_the_list(
     read(entry(b"\x05", good), 0, len(entry(b"\x05", good)))
     with pytest.raises(DecodingError, match="unknown critical extension"):
         read(entry(b"\x05", bad, good), 0, len(entry(b"\x05", bad, good)))
+    with pytest.raises(CertificateRejected, match="unknown critical extension") as caught:
+        Crl.from_der(with_entries(entry(b"\x05", bad, good)))
+    assert caught.value.reason is Reason.FILE_INVALID
 
 
 @pytest.mark.parametrize("read", BODIES, ids=["compiled", "pure"])
@@ -131,10 +140,21 @@ def test_an_extension_that_says_it_is_not_critical_is_not(read: Callable[..., ob
     "B70", "removeFromCRL in a complete list: revoked", "device_certificate_revoked"
 )
 def test_whatever_the_reason_the_certificate_is_revoked() -> None:
-    crl = Crl.from_der(with_entries(entry(b"\x05", extension(REASON))))  # removeFromCRL
+    ca = root()
+    leaf = ca.issue("leaf").certificate
+    crl = ca.crl(leaf, reason=x509.ReasonFlags.remove_from_crl)
 
-    assert crl.revoked(5)
-    assert crl.serial_numbers == {5}
+    with pytest.raises(CertificateRejected) as caught:
+        validate_path(
+            leaf,
+            intermediates=(),
+            trust=trusting(ca, crls=[crl]),
+            now=NOW,
+            options=ValidationOptions(),
+        )
+
+    assert caught.value.reason is Reason.DEVICE_CERTIFICATE_REVOKED
+    assert crl.serial_numbers == {leaf.serial_number}
 
 
 def test_serial_numbers_of_one_tail_are_told_apart() -> None:
