@@ -17,7 +17,8 @@ MADE = pytest.StashKey[defaultdict[str, set[Reason]]]()
 
 def pytest_collection_finish(session: pytest.Session) -> None:
     session.stash[LEFT] = Counter(map(_test, session.items))
-    session.stash[MADE] = defaultdict(set)
+    made: defaultdict[str, set[Reason]] = defaultdict(set)
+    session.stash[MADE] = made
 
 
 @pytest.fixture(autouse=True)
