@@ -65,7 +65,21 @@ def compiled(body: Body) -> Body:
 
 
 def _load(name: str) -> object | None:
+    """Import an extension; ``None`` where it was not built.
+
+    Raises:
+        ImportError: it was built, and does not load: from an older source, or for another Python.
+    """
+    module = f"registrar._native.{name}"
     try:
-        return importlib.import_module(f"registrar._native.{name}")
-    except ImportError:
-        return None
+        return importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        if error.name in (module, "registrar._native"):
+            return None
+        raise _stale(module, error) from error
+    except (ImportError, AttributeError, TypeError, ValueError) as error:
+        raise _stale(module, error) from error
+
+
+def _stale(module: str, error: Exception) -> ImportError:
+    return ImportError(f"{module} does not fit this source ({error}): run `make build`")
