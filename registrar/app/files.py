@@ -40,6 +40,9 @@ MAX_ARCHIVE_EXPANSION: Final = 100
 """Times the size of a ZIP archive; Tickets of one signer pack to a tenth."""
 
 _ZIP: Final = b"PK\x03\x04"
+_PACKED: Final = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+"""What is unpacked; LZMA would let an archive of a few bytes ask for gigabytes of dictionary."""
+
 _BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 
 _PEM: Final = re.compile(
@@ -257,6 +260,10 @@ def _members(
     left = MAX_ARCHIVE_EXPANSION * packed
     for member in members:
         where = f"{source}!{member.filename}"
+        if member.compress_type not in _PACKED:
+            problem = f"is packed by method {member.compress_type}, not stored or deflated"
+            yield Unreadable(source=where, problem=problem)
+            continue
         try:
             with archive.open(member) as opened:
                 data = opened.read(min(left, MAX_TICKET_FILE_SIZE_BYTES) + 1)

@@ -222,6 +222,23 @@ def test_a_damaged_member_leaves_the_others_alone(tmp_path: Path) -> None:
     assert isinstance(good, Document)
 
 
+@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_a_member_packed_otherwise_than_deflated_is_not_unpacked(
+    tmp_path: Path, method: int
+) -> None:
+    archive = zipped(tmp_path / "d.zip", {"bad": bytes(400)}, method=method)
+    data = bytearray(archive.read_bytes())
+    data[37] ^= 0xFF  # the decoder's properties: damaged, those of LZMA would end the import
+    archive.write_bytes(data)
+    (tmp_path / "good.json").write_text(JWS)
+
+    bad, good = find_tickets([tmp_path])
+
+    assert isinstance(bad, Unreadable)
+    assert bad.problem.startswith(f"is packed by method {method}")
+    assert isinstance(good, Document)
+
+
 def test_a_truncated_archive_says_so(tmp_path: Path) -> None:
     path = zipped(tmp_path / "d.zip", {"good": JWS.encode()})
     path.write_bytes(path.read_bytes()[:-10])
