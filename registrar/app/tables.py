@@ -19,15 +19,17 @@ _SNIFFED: Final = 64 * 1024
 def read_table(path: Path, *, known: Collection[str]) -> Iterator[tuple[int, dict[str, str]]]:
     """Yield line number and cells of each row, by the names in ``known``.
 
-    Names are compared without case, spaces, ``_`` and ``-``; columns of other names are left
-    out. Cells are separated by commas, semicolons or tabs, as the line of names shows.
+    Names are compared without case, spaces, ``_`` and ``-``; columns of other names, and rows
+    with nothing in them, are left out. Cells are separated by commas, semicolons or tabs, as the
+    line of names shows.
 
     Args:
         path: CSV in UTF-8, with or without a byte order mark.
         known: the names a column may have.
 
     Raises:
-        FileInvalid: it cannot be read, has no known column, or a row has more cells than names.
+        FileInvalid: it cannot be read, has no known column or one of them twice, or a row has more
+            cells than names.
     """
     names = {_plain(name): name for name in known}
     csv.field_size_limit(MAX_FIELD_CHARACTERS)
@@ -41,6 +43,10 @@ def read_table(path: Path, *, known: Collection[str]) -> Iterator[tuple[int, dic
                 raise FileInvalid(
                     f"has no column of: {', '.join(sorted(known))}", subject=str(path)
                 )
+            if twice := {name for name in columns if name and columns.count(name) > 1}:
+                raise FileInvalid(
+                    f"has several columns of: {', '.join(sorted(twice))}", subject=str(path)
+                )
             for count, row in enumerate(rows):
                 if count == MAX_ROWS:
                     raise FileInvalid(f"has more than {MAX_ROWS} rows", subject=str(path))
@@ -50,7 +56,7 @@ def read_table(path: Path, *, known: Collection[str]) -> Iterator[tuple[int, dic
                         subject=str(path),
                     )
                 cells = zip(columns, row, strict=False)
-                if row:
+                if any(map(str.strip, row)):
                     yield rows.line_num, {name: cell.strip() for name, cell in cells if name}
     except OSError as error:
         raise FileInvalid(f"cannot be read: {error.strerror}", subject=str(path)) from error

@@ -9,6 +9,7 @@ import pytest
 from registrar.app import tickets, trust
 from registrar.app.reconciliation import Line, Result, reconcile
 from registrar.app.settings import Settings
+from registrar.app.tables import MAX_FIELD_CHARACTERS
 from registrar.core.trust import TrustListName
 from registrar.errors import FileInvalid
 from registrar.store.store import Store
@@ -68,3 +69,38 @@ def test_a_row_may_mean_a_device_by_serial_number(delivered: Store, tmp_path: Pa
 def test_a_row_without_a_device_is_named(delivered: Store, tmp_path: Path) -> None:
     with pytest.raises(FileInvalid, match="line 3 has neither"):
         lines(delivered, tmp_path, "SerialNumber,ModelName\n1,Pump\n,Pump\n")
+
+
+def test_a_table_as_spreadsheets_write_it_is_read(delivered: Store, tmp_path: Path) -> None:
+    table = tmp_path / "assets.csv"
+    table.write_bytes(
+        b'\xef\xbb\xbf"Product Instance URI";"MODEL_NAME";"Place"\r\n\r\n'
+        + f'"{uri_of(1)}";" Pump ";"Hall 1;\r\n""north"""\r\n;;\r\n'.encode()
+    )
+
+    found = list(reconcile(delivered, table))
+
+    assert [one.result for one in found] == [Result.EXPECTED, *[Result.EXTRA] * 3]
+
+
+@pytest.mark.parametrize(
+    ("table", "says"),
+    [
+        (b"SerialNumber,serial number\n1,2\n", "several columns of: SerialNumber"),
+        (b"\nSerialNumber\n1\n", "has no column of"),
+        (b'SerialNumber\n"1\n', "is no table"),
+        (b'SerialNumber\n"1"2\n', "is no table"),
+        (b"SerialNumber\n" + b"x" * (MAX_FIELD_CHARACTERS + 1), "is no table"),
+        ("SerialNumber\n1\n".encode("utf-16"), "is no table"),
+        ("SerialNumber,ModelName\n1,Pümp\n".encode("latin-1"), "is no table"),
+    ],
+    ids=["twice", "no-names", "open-quote", "text-behind-quote", "huge", "utf-16", "latin-1"],
+)
+def test_a_bad_table_is_named(delivered: Store, tmp_path: Path, table: bytes, says: str) -> None:
+    path = tmp_path / "assets.csv"
+    path.write_bytes(table)
+
+    with pytest.raises(FileInvalid, match=says) as caught:
+        list(reconcile(delivered, path))
+
+    assert caught.value.subject == str(path)
