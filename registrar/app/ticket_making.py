@@ -75,7 +75,7 @@ def create(table: Path, signer: TicketSigner, authorities: Iterable[Path]) -> It
     for line, row in read_table(table, known=COLUMNS):
         try:
             ticket = _ticket(row, cas)
-        except (TicketInvalid, Misuse, ValueError) as error:
+        except (TicketInvalid, Misuse, ValueError, OverflowError) as error:
             raise FileInvalid(f"line {line}: {error}", subject=str(table)) from error
         yield sign_ticket(ticket, signer)
 
