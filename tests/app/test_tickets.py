@@ -43,6 +43,7 @@ def write(folder: Path, files: dict[str, str]) -> Path:
     return folder
 
 
+@pytest.mark.clause("R83")
 def test_a_bad_file_beside_good_ones_never_ends_the_import(
     store: Store, maker: Maker, tmp_path: Path
 ) -> None:

@@ -17,6 +17,7 @@ from tests.app.delivery import make_maker
 LIST = TrustListName.TICKET_AUTHORITIES
 
 
+@pytest.mark.clause("R61")
 def test_pem_and_der_in_a_folder_are_added_and_a_bad_file_beside_them_is_named(
     store: Store, tmp_path: Path
 ) -> None:

@@ -39,6 +39,7 @@ DCA_WAY = [
 
 @pytest.mark.clause("R3")
 @pytest.mark.clause("R8")
+@pytest.mark.clause("R84")
 @pytest.mark.clause("R122")
 @pytest.mark.clause("R126")
 @pytest.mark.clause("R131")

@@ -12,10 +12,12 @@ from pathlib import Path
 
 import pytest
 
+from registrar.app import stopping
 from registrar.core.enrolment import State
 from registrar.errors import Reason
 from registrar.simulate.plant import Kind, TicketRoute
-from tests.onboarding.stage import Backdrop, device
+from registrar.store import trust
+from tests.onboarding.stage import Backdrop, device, push_driver, push_settings
 
 
 @pytest.mark.clause("R1")
@@ -30,3 +32,23 @@ async def test_a_device_without_ticket_waits_for_one(backdrop: Backdrop, tmp_pat
         assert "Ticket" in outcome.next_action
         assert not stage.devices[0].is_owned
         assert stage.issued() == []
+
+
+@pytest.mark.clause("R90")
+async def test_a_refused_device_is_accepted_once_its_authority_is_trusted(
+    backdrop: Backdrop, tmp_path: Path
+) -> None:
+    async with backdrop.stage(tmp_path, device()) as stage:
+        store, settings = stage.store, stage.site.settings
+        authorities = trust.ticket_authorities(store.reader).trusted_certificates
+        for authority in authorities:
+            stopping.stop(store, settings, authority)
+        refused = await stage.end_of()
+
+        for authority in authorities:
+            stopping.lift(store, settings, authority)
+        later = push_driver(stage.site, store, push_settings())
+        outcomes = await stage.onboard(driver=later, retry=frozenset({State.REFUSED}))
+
+        assert (refused.state, refused.reason) == (State.REFUSED, Reason.AUTHORITY_STOPPED)
+        assert {one.state for one in outcomes.values()} == {State.ONBOARDED}

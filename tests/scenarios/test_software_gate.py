@@ -28,6 +28,7 @@ from registrar.store.transaction import Cause, Transaction
 from tests.onboarding.stage import Backdrop, Stage, device, now
 
 
+@pytest.mark.clause("R95")
 @pytest.mark.clause("R131")
 @pytest.mark.clause("R128")
 async def test_without_a_report_the_applications_stay_empty(
@@ -46,6 +47,7 @@ async def test_without_a_report_the_applications_stay_empty(
         assert not application.is_provisioned
 
 
+@pytest.mark.clause("R96")
 async def test_an_operator_reports_while_the_campaign_runs(
     backdrop: Backdrop, tmp_path: Path
 ) -> None:

@@ -159,6 +159,7 @@ async def test_an_administrator_by_certificate_reports_software(
         assert audit.entries(reader)[-1].actor == MANAGER
 
 
+@pytest.mark.clause("R95")
 async def test_the_last_of_several_reports_in_one_request_counts(
     backdrop: Backdrop, tmp_path: Path
 ) -> None:
@@ -177,6 +178,7 @@ async def test_the_last_of_several_reports_in_one_request_counts(
         assert [one.payload for one in inbox.waiting(reader)] == [URI, URI, URI]
 
 
+@pytest.mark.clause("R94")
 @pytest.mark.clause("R6")
 async def test_a_trusted_application_without_the_role_is_denied(
     backdrop: Backdrop, tmp_path: Path
@@ -192,6 +194,7 @@ async def test_a_trusted_application_without_the_role_is_denied(
         assert software.last_report(stage.store.reader, URI) is None
 
 
+@pytest.mark.clause("R96")
 async def test_an_application_named_in_the_configuration_has_the_role(
     backdrop: Backdrop, tmp_path: Path
 ) -> None:
@@ -207,6 +210,7 @@ async def test_an_application_named_in_the_configuration_has_the_role(
         )
 
 
+@pytest.mark.clause("R94")
 async def test_reports_need_encryption(backdrop: Backdrop, tmp_path: Path) -> None:
     async with listening(backdrop, tmp_path) as (stage, server):
         identity = manager_of(stage, tmp_path, is_administrator=True)
@@ -218,6 +222,7 @@ async def test_reports_need_encryption(backdrop: Backdrop, tmp_path: Path) -> No
         assert caught.value.status is StatusCode.BadSecurityModeInsufficient
 
 
+@pytest.mark.clause("R94")
 @pytest.mark.parametrize("uri", ["urn:nobody", "", URI + "x"])
 async def test_an_unknown_device_is_not_found(backdrop: Backdrop, tmp_path: Path, uri: str) -> None:
     async with listening(backdrop, tmp_path) as (stage, server):
@@ -241,6 +246,7 @@ async def test_a_text_that_is_too_long_is_refused(backdrop: Backdrop, tmp_path: 
         assert caught.value.status is StatusCode.BadInvalidArgument
 
 
+@pytest.mark.clause("R96")
 @pytest.mark.parametrize(
     ("name", "password", "is_let_in"),
     [("ada", "right", True), ("ada", "wrong", False), ("eve", "right", False)],

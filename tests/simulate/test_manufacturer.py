@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 from datetime import UTC, datetime
 
 import pytest
@@ -80,6 +82,26 @@ def test_all_members_of_a_nested_composite_name_the_outermost_one() -> None:
         assert _subject_alternative_uris(device)[-1] == (device.plan.product_instance_uri, OUTER)
 
 
+@pytest.mark.clause("R77")
+def test_each_device_and_each_composite_has_one_ticket() -> None:
+    members = tuple(device_plan(index=n, composite=INNER) for n in range(2))
+    composites = (CompositePlan(uri=OUTER), CompositePlan(uri=INNER, outer=OUTER))
+    planned = Plan(seed=1, devices=(*members, device_plan(index=2)), composites=composites)
+
+    _, shipment = Factory(planned, pool(), NOW).make()
+
+    devices = [_payload(ticket)["ProductInstanceUri"] for ticket in shipment.device_tickets]
+    assert sorted(devices) == sorted(one.product_instance_uri for one in planned.devices)
+    inner_and_outer = [_payload(one)["CompositeInstanceUri"] for one in shipment.composite_tickets]
+    assert sorted(inner_and_outer) == [INNER, OUTER]
+
+
+def _payload(ticket: str) -> dict[str, str]:
+    text = json.loads(ticket)["payload"]
+    payload: dict[str, str] = json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
+    return payload
+
+
 @pytest.mark.parametrize("revocation", list(Revocation))
 def test_certificates_say_where_their_status_is(revocation: Revocation) -> None:
     key = ec.generate_private_key(ec.SECP256R1())
@@ -90,6 +112,19 @@ def test_certificates_say_where_their_status_is(revocation: Revocation) -> None:
     kinds = {type(e.value) for e in x509.load_der_x509_certificate(der).extensions}
     assert (x509.CRLDistributionPoints in kinds) is (revocation is Revocation.CRL)
     assert (x509.AuthorityInformationAccess in kinds) is (revocation is Revocation.OCSP)
+
+
+@pytest.mark.clause("R63")
+@pytest.mark.parametrize("revocation", [Revocation.CRL, Revocation.OCSP])
+def test_a_signer_of_tickets_and_its_ca_say_where_their_status_is(revocation: Revocation) -> None:
+    keys = [ec.generate_private_key(ec.SECP256R1()) for _ in range(3)]
+    root = root_authority("Root", keys[0], serial=1, revocation=revocation, now=NOW)
+
+    signer = root.subordinate("Issuing CA", keys[1]).signer("Signer", keys[2])
+
+    for der in (signer.certificate, signer.issuers[0]):
+        kinds = {type(one.value) for one in x509.load_der_x509_certificate(der).extensions}
+        assert kinds & {x509.CRLDistributionPoints, x509.AuthorityInformationAccess}
 
 
 def test_a_revoked_certificate_is_on_the_crl() -> None:
