@@ -21,16 +21,17 @@ class Maker:
     root: CertificateAuthority
     signature: Signature
 
-    def ticket(self, number: int) -> str:
-        """Return the Ticket of device ``number``."""
+    def ticket(self, number: int, *, uri: str = "", cas: tuple[bytes, ...] = ()) -> str:
+        """Return the Ticket of device ``number``; ``cas`` issue its certificates, nearest first."""
         claims = Claims(
             manufacturer_name="Example AG",
             model_name="Pump",
             serial_number=str(number),
             software_revision="1.0",
             manufacture_date=self.root.now,
+            authorities=(cas,) if cas else (),
         )
-        return sign(device_payload(claims, uri_of(number)), [self.signature])
+        return sign(device_payload(claims, uri or uri_of(number)), [self.signature])
 
     def write_authorities(self, folder: Path) -> tuple[Path, Path]:
         """Write root and CRL as PEM and DER, and return their paths."""

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from registrar.app import tickets, trust
+from registrar.app import tables, tickets, trust
 from registrar.app.reconciliation import Line, Result, reconcile
 from registrar.app.settings import Settings
 from registrar.app.tables import MAX_FIELD_CHARACTERS
@@ -64,6 +64,30 @@ def test_a_row_may_mean_a_device_by_serial_number(delivered: Store, tmp_path: Pa
         (Result.MISSING, "4"),
         (Result.EXPECTED, "1"),
     ]
+
+
+def test_a_row_that_several_tickets_fit_means_none_of_them(store: Store, tmp_path: Path) -> None:
+    maker = make_maker()
+    files = maker.write_authorities(tmp_path / "authorities")
+    list(trust.add(store, TrustListName.TICKET_AUTHORITIES, files))
+    path = tmp_path / "tickets.jsonl"
+    path.write_text(f"{maker.ticket(1)}\n{maker.ticket(1, uri='urn:example.com:twin')}\n")
+    assert all(one.is_valid for one in tickets.import_files(store, Settings(), [path]))
+
+    found = lines(store, tmp_path, "SerialNumber\n1\n")
+
+    assert [one.result for one in found] == [Result.DUPLICATE, Result.EXTRA, Result.EXTRA]
+    assert found[0].detail == "2 Tickets fit this row"
+
+
+def test_a_table_has_a_largest_length(
+    delivered: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tables, "MAX_ROWS", 2)
+
+    assert lines(delivered, tmp_path, "SerialNumber\n1\n2\n")
+    with pytest.raises(FileInvalid, match="more than 2 rows"):
+        lines(delivered, tmp_path, "SerialNumber\n1\n2\n3\n")
 
 
 def test_a_row_without_a_device_is_named(delivered: Store, tmp_path: Path) -> None:

@@ -73,6 +73,39 @@ def test_a_stop_withdraws_tickets_and_leaves_accepted_devices_alone(
     assert enrolment.state is State.ONBOARDED
 
 
+@pytest.mark.clause("T7")
+@pytest.mark.parametrize("which", [0, 1], ids=["CA", "its issuer"])
+def test_a_stop_names_those_whose_certificates_the_authority_issues(
+    store: Store, maker: Maker, tmp_path: Path, which: int
+) -> None:
+    cas = tuple(make_maker(name).root.der for name in ("Devices", "Above"))
+    path = tmp_path / "named.json"
+    path.write_text(maker.ticket(3, cas=cas))
+    assert all(one.is_valid for one in tickets.import_files(store, STRICT, [path]))
+
+    found = stopping.stop(store, STRICT, Certificate.from_der(cas[which]))
+
+    assert [(one.uri, one.basis) for one in found] == [(uri_of(3), "certificate")]
+    assert stored.count(store.reader) == 3
+
+
+@pytest.mark.clause("T7")
+def test_a_stop_leaves_the_tickets_of_others_alone(
+    store: Store, maker: Maker, tmp_path: Path
+) -> None:
+    stopped = authority(store)
+    other = make_maker("Other")
+    list(trust.add(store, LIST, other.write_authorities(tmp_path / "other")))
+    path = tmp_path / "other.json"
+    path.write_text(other.ticket(3))
+    assert all(one.is_valid for one in tickets.import_files(store, STRICT, [path]))
+
+    found = stopping.stop(store, STRICT, stopped)
+
+    assert {one.uri for one in found} == {uri_of(1), uri_of(2)}
+    assert [one.uri for one in stored.all_of(store.reader)] == [uri_of(3)]
+
+
 def test_a_stopped_authority_stays_stopped_when_it_is_added_again(
     store: Store, maker: Maker, tmp_path: Path
 ) -> None:

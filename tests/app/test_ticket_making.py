@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from pathlib import Path
 
@@ -131,6 +132,30 @@ def test_a_builder_names_its_composite_in_the_tickets_of_its_devices(
     inner = found[CELL].ticket
     assert isinstance(inner, CompositeIdentityTicket)
     assert inner.devices == (uri_of(1), uri_of(2))
+
+
+def test_only_the_builder_of_a_composite_names_it_and_only_in_what_it_holds(
+    store: Store, maker: SignerFiles, builder: SignerFiles, tmp_path: Path
+) -> None:
+    composite = table(tmp_path, f"CompositeInstanceUri,Devices\n{CELL},{uri_of(1)}\n")
+    (made,) = ticket_making.create(composite, builder.load(), [])
+    path = kept(tmp_path, made, maker.maker.ticket(1))
+    list(tickets.import_files(store, STRICT, [path]))
+
+    other = believe(store, write_signer(tmp_path / "keys", "Other"), tmp_path / "other")
+    by_other = [one.document for one in ticket_making.sign(store, STRICT, [path], other.load())]
+    by_builder = [one.document for one in ticket_making.sign(store, STRICT, [path], builder.load())]
+
+    assert ["opc-uri" in last_header(one) for one in by_other] == [False, False]
+    assert by_builder[0] == made
+    assert last_header(by_builder[1])["opc-uri"] == CELL
+
+
+def last_header(document: str) -> dict[str, object]:
+    """Return the protected header of the last signature."""
+    text = json.loads(document)["signatures"][-1]["protected"]
+    header: dict[str, object] = json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
+    return header
 
 
 def test_signing_keeps_what_is_there_and_happens_once(

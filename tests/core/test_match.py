@@ -272,7 +272,7 @@ def test_candidates_stand_in_the_order_they_are_to_be_chosen() -> None:
     ldevid_rsa = make("b", uris=[DEVICE_URI], key=rsa_key())
     ldevid_young = make("c", uris=[DEVICE_URI], not_before=NOW - timedelta(days=1))
     ldevid_old = make("d", uris=[DEVICE_URI])
-    last = idevid(DEVICE_URI)
+    last = make("e", uris=[DEVICE_URI], key=rsa_key(), not_after=FOREVER)
     ordered = [composite_ldevid, ldevid_rsa, ldevid_young, ldevid_old, last]
 
     found = match([one.certificate for one in reversed(ordered)], [DEVICE, other, claim])

@@ -377,6 +377,17 @@ def test_one_good_signature_is_enough_wherever_it_stands(at: int) -> None:
     }
 
 
+@pytest.mark.parametrize("at", [0, 1])
+def test_of_good_signers_the_one_whose_certificate_ends_last_is_named(at: int) -> None:
+    lasting = MAKER.root.issue("lasting", not_after=NOW + timedelta(days=500))
+    signers = [MAKER.signer]
+    signers.insert(at, lasting)
+
+    ticket = verify(document(PAYLOAD, *(entry(PAYLOAD, one) for one in signers)))
+
+    assert ticket.signer == lasting.certificate.thumbprint
+
+
 @pytest.mark.clause("R58")
 def test_a_signature_that_does_not_hold_spoils_nothing() -> None:
     broken = {**entry(PAYLOAD, MAKER.signer), "signature": base64url(bytes(64))}
