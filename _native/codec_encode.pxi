@@ -87,8 +87,8 @@ cdef int encode_expanded_node_id(Writer writer, object value) except -1:
         return encode_node_id(writer, value, 0)
     uri = EXPANDED_NODE_IDS.get(value, NAMESPACE_URI)
     index = EXPANDED_NODE_IDS.get(value, SERVER_INDEX)
-    encode_node_id(writer, value, (0x80 if uri else 0) | (0x40 if index else 0))
-    if uri:
+    encode_node_id(writer, value, (0 if uri is None else 0x80) | (0x40 if index else 0))
+    if uri is not None:
         encode_string(writer, uri)
     if index:
         encode_number(writer, UINT32, index)

@@ -96,8 +96,8 @@ def encode_expanded_node_id(out: bytearray, value: ua.NodeId | None) -> None:
         _encode_node_id(out, value, 0)
         return
     uri, index = value.NamespaceUri, value.ServerIndex
-    _encode_node_id(out, value, (0x80 if uri else 0) | (0x40 if index else 0))
-    if uri:
+    _encode_node_id(out, value, (0 if uri is None else 0x80) | (0x40 if index else 0))
+    if uri is not None:
         encode_string(out, uri)
     if index:
         out += UINT32.pack(index)

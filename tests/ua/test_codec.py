@@ -109,6 +109,20 @@ def test_a_request_with_our_status_codes_can_be_encoded(codec: Codec) -> None:
     assert decoded.ResponseHeader.ServiceResult.value == StatusCode.BadTimeout
 
 
+@pytest.mark.parametrize("uri", [None, "", "urn:x"])
+def test_an_empty_namespace_uri_is_not_a_null_one(codec: Codec, uri: str | None) -> None:
+    node_id: Any = ua.ExpandedNodeId(7, NamespaceUri=uri)  # type: ignore[arg-type]
+    message = ua.BrowseResponse(
+        Results=[ua.BrowseResult(References=[ua.ReferenceDescription(NodeId=node_id)])]
+    )
+
+    data = codec.encode_message(message)
+    read = codec.decode_message(data)
+
+    assert read.Results[0].References[0].NodeId.NamespaceUri == uri
+    assert codec.encode_message(read) == data
+
+
 def test_enumerations_nobody_knows_stay_numbers(codec: Codec) -> None:
     description = ua.EndpointDescription()
     description.SecurityMode = 77
