@@ -76,7 +76,8 @@ def add(
 ) -> Iterator[Entry]:
     """Put every certificate and CRL of the files into one list, and yield each.
 
-    What cannot be read is yielded with its problem and does not stop the others.
+    What cannot be read is yielded with its problem and does not stop the others. CRLs come after
+    all certificates, because a list has to know their signers.
 
     Args:
         store: the site's.
@@ -86,19 +87,32 @@ def add(
         scope: what the certificates may vouch for; None leaves as it is what they may.
     """
     role = Role.ISSUER if as_issuer else Role.TRUSTED
+    crls: list[tuple[Entry, bytes]] = []
     for found in find_der(paths):
         if isinstance(found, Unreadable):
             yield Entry(name=name, source=found.source, problem=found.problem)
             continue
         try:
             entry = _entry_of(name, role, found)
-            if scope is not None and entry.kind is EntryKind.CERTIFICATE:
-                entry = replace(entry, scope=str(scope))
-            store.write_sync(_adding(entry, found.der, scope, by_operator()))
         except Rejected as error:
             yield Entry(name=name, source=found.source, problem=str(error))
             continue
-        yield entry
+        if entry.kind is EntryKind.CRL:
+            crls.append((entry, found.der))
+            continue
+        if scope is not None:
+            entry = replace(entry, scope=str(scope))
+        yield _add(store, entry, found.der, scope)
+    for entry, der in crls:
+        yield _add(store, entry, der, None)
+
+
+def _add(store: Store, entry: Entry, der: bytes, scope: Scope | None) -> Entry:
+    try:
+        store.write_sync(_adding(entry, der, scope, by_operator()))
+    except Rejected as error:
+        return Entry(name=entry.name, source=entry.source, problem=str(error))
+    return entry
 
 
 def _adding(entry: Entry, der: bytes, scope: Scope | None, cause: Cause) -> Change:
@@ -106,7 +120,7 @@ def _adding(entry: Entry, der: bytes, scope: Scope | None, cause: Cause) -> Chan
 
     def change(tx: Transaction) -> None:
         put(tx, entry.name, der, role=entry.role, cause=cause)
-        if scope is not None and entry.kind is EntryKind.CERTIFICATE:
+        if scope is not None:
             authorities.set_scope(tx, entry.name, entry.thumbprint, scope, cause=cause)
 
     return change

@@ -25,6 +25,9 @@ from registrar.errors import CertificateRejected, DecodingError, Reason
 MAX_CRL_BYTES = 64 * 1024 * 1024
 """Room for more than a million revoked certificates with a reason each."""
 
+MAX_NUMBER_BYTES = 20
+"""Of a CRLNumber (RFC 5280 §5.2.3)."""
+
 _PARSED = 64
 _PARSED_BYTES = 256 * 1024
 """Of a CRL that is kept parsed; those of plants have a few kilobytes."""
@@ -83,6 +86,8 @@ class Crl:
                 raise DecodingError(f"critical CRL extension {name} is not understood")
             if isinstance(extension.value, x509.CRLNumber):
                 self.number = extension.value.crl_number
+                if not 0 <= self.number < 1 << 8 * MAX_NUMBER_BYTES:
+                    raise DecodingError(f"CRLNumber is not of {MAX_NUMBER_BYTES} bytes at most")
             elif isinstance(extension.value, x509.AuthorityKeyIdentifier):
                 self.aki = extension.value.key_identifier
 

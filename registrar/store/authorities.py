@@ -5,12 +5,13 @@ A stopped key stays stopped whatever list its certificate is on, comes onto, or 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Self
 
 from registrar.core.certificate import Certificate
-from registrar.core.crl import Crl
+from registrar.core.crl import MAX_NUMBER_BYTES, Crl
 from registrar.core.scope import Scope
 from registrar.core.trust import TrustListName
 from registrar.core.valid_ticket import ValidTicket
@@ -152,25 +153,38 @@ def stopped(reader: Readable) -> list[Stopped]:
     ]
 
 
-def remember_crl(tx: Transaction, name: TrustListName, crl: Crl) -> None:
+def remember_crl(
+    tx: Transaction, name: TrustListName, signer: Certificate, crl: Crl, *, beside: Iterable[Crl]
+) -> None:
     """Keep the number of a CRL that comes onto a list, also after it is taken off (T22).
 
+    Args:
+        signer: whose key made the signature of ``crl``.
+        beside: others of this key on the list; some may have come before the certificate of
+            ``signer``, and so were not remembered.
+
     Raises:
-        FileInvalid: the list has seen a newer one of this issuer's key.
+        FileInvalid: the list has seen a newer one of this key.
     """
-    seen = (crl.number or 0, to_stored(crl.this_update) if crl.this_update else 0)
-    key = (name, repr(crl.issuer_name), crl.aki or b"")
     rows = tx.query(
-        "SELECT number, this_update FROM seen_crls WHERE list = ? AND issuer = ? AND key = ?", key
+        "SELECT number, this_update FROM seen_crls WHERE list = ? AND key_digest = ?",
+        (name, signer.key_digest),
     )
-    if rows and (rows[0]["number"], rows[0]["this_update"]) > seen:
+    newest = max([tuple(row) for row in rows] + [_age(one) for one in beside], default=_age(crl))
+    if newest > _age(crl):
         raise FileInvalid(
-            f"CRL number {crl.number} of {crl.issuer} is older than {rows[0]['number']},"
-            " which the list has seen",
+            f"CRL number {crl.number} of {crl.issuer} is older than"
+            f" {int.from_bytes(newest[0], 'big')}, which the list has seen",
             subject=name,
         )
     tx.change(
-        "INSERT INTO seen_crls (list, issuer, key, number, this_update) VALUES (?, ?, ?, ?, ?)"
+        "INSERT INTO seen_crls (list, key_digest, number, this_update) VALUES (?, ?, ?, ?)"
         " ON CONFLICT DO UPDATE SET number = excluded.number, this_update = excluded.this_update",
-        (*key, *seen),
+        (name, signer.key_digest, *_age(crl)),
     )
+
+
+def _age(crl: Crl) -> tuple[bytes, int]:
+    """Return what grows from one CRL to the next; a CRLNumber exceeds the integers of SQLite."""
+    number = (crl.number or 0).to_bytes(MAX_NUMBER_BYTES, "big")
+    return number, to_stored(crl.this_update) if crl.this_update else 0

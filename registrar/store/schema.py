@@ -177,11 +177,10 @@ CREATE TABLE stopped_keys (
 
 CREATE TABLE seen_crls (
     list TEXT NOT NULL,
-    issuer TEXT NOT NULL,
-    key BLOB NOT NULL,
-    number INTEGER NOT NULL,
+    key_digest TEXT NOT NULL,
+    number BLOB NOT NULL,
     this_update INTEGER NOT NULL,
-    PRIMARY KEY (list, issuer, key)
+    PRIMARY KEY (list, key_digest)
 ) WITHOUT ROWID;
 CREATE TRIGGER seen_crls_never_sink BEFORE UPDATE ON seen_crls
     WHEN (NEW.number, NEW.this_update) < (OLD.number, OLD.this_update)

@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import Final
 
 from registrar.core.certificate import Certificate
-from registrar.core.crl import Crl
+from registrar.core.crl import Crl, is_crl_of
 from registrar.core.trust import (
     Administrators,
     Applications,
@@ -77,23 +77,37 @@ def add_certificate(
 def add_crl(
     tx: Transaction, name: TrustListName, der: bytes, *, role: Role = Role.TRUSTED, cause: Cause
 ) -> bool:
-    """Put a CRL on a list; it takes the place of an older one of the same issuer and key.
+    """Put a CRL on a list; it takes the place of older ones of the same key.
+
+    It does so only where a certificate of the list signed it, since anybody can write down a name
+    and a number (T22). Others are kept beside what is there: a CA that only Tickets name is on no
+    list, and paths heed no CRL but those its issuer signed.
 
     Returns:
         False if it is there already.
 
     Raises:
         CertificateRejected: the bytes are no CRL.
-        FileInvalid: the list has seen a newer CRL of this issuer's key, or is full (T22).
+        FileInvalid: the list has seen a newer CRL of this key, or is full (T22).
     """
     crl = Crl.from_der(der)
-    authorities.remember_crl(tx, name, crl)
-    for entry in entries(tx, name):
-        if entry.kind is not EntryKind.CRL or entry.role is not role or entry.der == der:
-            continue
-        known = Crl.from_der(entry.der)
-        if (known.issuer_name, known.aki) == (crl.issuer_name, crl.aki):
-            remove(tx, entry, cause=cause)
+    listed = entries(tx, name)
+    certificates = (
+        Certificate.from_der(one.der) for one in listed if one.kind is EntryKind.CERTIFICATE
+    )
+    signer = next((one for one in certificates if is_crl_of(crl, one)), None)
+    if signer is not None:
+        former = [
+            (entry, known)
+            for entry in listed
+            if entry.kind is EntryKind.CRL
+            and is_crl_of(known := Crl.from_der(entry.der), signer)
+            and known != crl
+        ]
+        authorities.remember_crl(tx, name, signer, crl, beside=[known for _, known in former])
+        for entry, _ in former:
+            if entry.role is role:
+                remove(tx, entry, cause=cause)
     return _add(tx, name, role, EntryKind.CRL, der, crl.issuer, cause)
 
 

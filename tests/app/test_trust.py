@@ -62,11 +62,29 @@ def test_an_older_crl_is_refused(store: Store, tmp_path: Path) -> None:
     older.write_bytes(maker.root.crl(1))
     newer.write_bytes(maker.root.crl(2))
 
+    certificate, _ = maker.write_authorities(tmp_path / "authorities")
+    list(trust.add(store, LIST, [certificate]))
+
     (first,) = trust.add(store, LIST, [newer])
     (second,) = trust.add(store, LIST, [older])
 
     assert not first.problem
     assert "older" in second.problem
+
+
+@pytest.mark.clause("T22")
+def test_certificates_come_before_crls_whatever_the_order_of_files(
+    store: Store, tmp_path: Path
+) -> None:
+    maker = make_maker()
+    certificate, older = maker.write_authorities(tmp_path / "authorities")
+    newer = tmp_path / "2.crl"
+    newer.write_bytes(maker.root.crl(2))
+
+    found = list(trust.add(store, LIST, [newer, older, certificate]))
+
+    assert [one.kind for one in found if not one.problem] == ["certificate", "crl"]
+    assert ["older" in one.problem for one in found] == [False, False, True]
 
 
 def test_an_entry_is_removed_by_the_begin_of_its_thumbprint(store: Store, tmp_path: Path) -> None:

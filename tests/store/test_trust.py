@@ -11,7 +11,7 @@ from registrar.core.trust import TrustListName
 from registrar.errors import CertificateRejected, FileInvalid
 from registrar.store import Store, audit, authorities, trust
 from registrar.store.audit import Kind
-from registrar.store.trust import EntryKind, Role
+from registrar.store.trust import Role
 from tests.core.building import NOW, root
 from tests.store.building import CAUSE
 
@@ -104,6 +104,8 @@ def test_every_change_gives_a_new_version_though_the_clock_stands_still(store: S
 def test_a_newer_crl_takes_the_place_of_the_older(store: Store) -> None:
     ca, other = root("ca"), root("other")
     newest = ca.crl(number=8)
+    add(store, TICKETS, ca.der)
+    add(store, TICKETS, other.der)
     add_crl(store, other.crl(number=3))
     add_crl(store, ca.crl(number=7))
 
@@ -121,13 +123,77 @@ def test_a_newer_crl_takes_the_place_of_the_older(store: Store) -> None:
 def test_an_older_crl_is_refused(store: Store) -> None:
     ca = root()
     newest = ca.crl(number=8)
+    add(store, TICKETS, ca.der)
     add_crl(store, newest)
 
     with pytest.raises(FileInvalid, match="older"):
         add_crl(store, ca.crl(number=7))
 
-    (entry,) = trust.entries(store.reader, TICKETS)
-    assert (entry.kind, entry.der) == (EntryKind.CRL, newest.der)
+    assert trust.ticket_authorities(store.reader).trusted_crls == (newest,)
+
+
+@pytest.mark.clause("T22")
+@pytest.mark.bad_input("B66", "an older CRL than one that came before its CA", "file_invalid")
+def test_a_crl_that_came_before_its_ca_counts_as_seen(store: Store) -> None:
+    ca = root()
+    newest = ca.crl(number=8)
+    add_crl(store, newest)
+    add(store, TICKETS, ca.der)
+
+    with pytest.raises(FileInvalid, match="older than 8"):
+        add_crl(store, ca.crl(number=7))
+
+    add_crl(store, ca.crl(number=9))
+    (crl,) = trust.ticket_authorities(store.reader).trusted_crls
+    assert crl.number == 9
+
+
+@pytest.mark.clause("T22")
+@pytest.mark.parametrize("role", Role)
+def test_a_crl_that_no_certificate_of_the_list_signed_takes_nobodys_place(
+    store: Store, role: Role
+) -> None:
+    ca, forger = root("ca"), root("ca")
+    genuine, forged = ca.crl(number=7), forger.crl(number=1 << 159)
+    add(store, TICKETS, ca.der)
+    add_crl(store, genuine)
+
+    add_crl(store, forged, role)
+
+    assert set(trust.ticket_authorities(store.reader).crls_of(genuine.issuer_name)) == {
+        genuine,
+        forged,
+    }
+    assert add_crl(store, ca.crl(number=8))
+
+
+@pytest.mark.clause("T22")
+def test_a_crl_of_another_ca_takes_nobodys_place_whatever_key_it_names(store: Store) -> None:
+    ca, other = root("ca"), root("ca")
+    identifier = x509.AuthorityKeyIdentifier(ca.certificate.ski, None, None)
+    add(store, TICKETS, ca.der)
+    add(store, TICKETS, other.der)
+    add_crl(store, ca.crl(number=7))
+
+    add_crl(store, other.crl(number=9, extensions=[(identifier, False)]))
+
+    assert add_crl(store, ca.crl(number=8))
+    crls = trust.ticket_authorities(store.reader).trusted_crls
+    assert [crl.number for crl in crls] == [9, 8]
+
+
+@pytest.mark.clause("T22")
+def test_a_crl_number_may_have_twenty_bytes(store: Store) -> None:
+    ca = root()
+    add(store, TICKETS, ca.der)
+
+    for number in (255, 256, (1 << 64) + 1, (1 << 160) - 1):
+        assert add_crl(store, ca.crl(number=number))
+
+    (crl,) = trust.ticket_authorities(store.reader).trusted_crls
+    assert crl.number == (1 << 160) - 1
+    with pytest.raises(CertificateRejected, match="CRLNumber"):
+        ca.crl(number=1 << 160)
 
 
 @pytest.mark.parametrize("der", [b"", b"nonsense", b"\x30\x84\xff\xff\xff\xff"])
@@ -152,20 +218,23 @@ def test_a_list_has_a_largest_size(store: Store, monkeypatch: pytest.MonkeyPatch
 @pytest.mark.bad_input("B66", "an older CRL after the newer one was taken off", "file_invalid")
 def test_a_crl_number_never_goes_back_even_where_the_list_is_empty(store: Store) -> None:
     ca = root()
+    add(store, TICKETS, ca.der)
     add_crl(store, ca.crl(number=8))
-    (entry,) = trust.entries(store.reader, TICKETS)
+    (_, entry) = trust.entries(store.reader, TICKETS)
     store.write_sync(lambda tx: trust.remove(tx, entry, cause=CAUSE))
 
     with pytest.raises(FileInvalid, match="has seen"):
         add_crl(store, ca.crl(number=7))
 
-    assert trust.entries(store.reader, TICKETS) == []
+    assert trust.ticket_authorities(store.reader).trusted_crls == ()
     assert add_crl(store, ca.crl(number=8))
 
 
 def test_crls_of_two_keys_of_one_name_stand_side_by_side(store: Store) -> None:
     old, new = root("ca"), root("ca")
     named = [x509.AuthorityKeyIdentifier(one.certificate.ski, None, None) for one in (old, new)]
+    add(store, TICKETS, old.der)
+    add(store, TICKETS, new.der)
 
     add_crl(store, old.crl(number=9, extensions=[(named[0], False)]))
     add_crl(store, new.crl(number=1, extensions=[(named[1], False)]))
