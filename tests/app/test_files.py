@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import stat
 import zipfile
 from pathlib import Path
 
@@ -284,3 +285,49 @@ def test_the_meter_ends_at_the_size_of_all_files(tmp_path: Path) -> None:
     list(find_tickets([tmp_path], meter))
 
     assert meter.bytes_read == files.size_of([tmp_path]) > 0
+
+
+def test_names_in_an_archive_are_only_said_and_lead_nowhere(tmp_path: Path) -> None:
+    inside = tmp_path / "a" / "b"
+    inside.mkdir(parents=True)
+    (tmp_path / "secret.json").write_text(JWS)
+    link = zipfile.ZipInfo("link.json")
+    link.external_attr = (stat.S_IFLNK | 0o777) << 16
+    names = ("../secret.json", "/etc/hostname", "..\\..\\up.json", "same.json", "same.json")
+    with zipfile.ZipFile(inside / "d.zip", "w") as archive:
+        for name in names[:-1]:
+            archive.writestr(name, JWS)
+        with pytest.warns(UserWarning, match="Duplicate name"):
+            archive.writestr(names[-1], JWS)
+        archive.writestr(link, str(tmp_path / "secret.json"))
+    before = sorted(tmp_path.rglob("*"))
+
+    *found, target = find_tickets([inside])
+
+    zipped_as = [f"{inside / 'd.zip'}!{name}" for name in names]
+    assert found == [Document(source=one, text=JWS.encode()) for one in zipped_as]
+    assert target == Document(
+        source=f"{inside / 'd.zip'}!link.json", text=bytes(tmp_path / "secret.json")
+    )
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_links_of_a_folder_are_followed_to_a_depth(tmp_path: Path) -> None:
+    (tmp_path / "outside.json").write_text(JWS)
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    (folder / "1.json").symlink_to("../outside.json")
+    (folder / "2").symlink_to("missing")
+    (folder / "3").symlink_to("/dev/null")
+    (folder / "4").symlink_to(".")
+
+    found = list(find_tickets([folder]))
+
+    depth = files.MAX_FOLDER_DEPTH
+    assert sum(isinstance(one, Document) for one in found) == depth
+    problems = {one.problem for one in found if isinstance(one, Unreadable)}
+    assert problems == {
+        "No such file or directory",
+        "is neither a file nor a folder",
+        f"is deeper than {depth} folders",
+    }
