@@ -14,14 +14,8 @@ from registrar.core.verify import Route, TicketVerifier
 from registrar.errors import TicketInvalid
 from tests.core.bad_tickets import BAD_TICKETS, BadTicket
 from tests.core.building import NOW
+from tests.core.costs import MOST_MEMORY, MOST_S, OF_ANY_SIZE
 from tests.core.spoiling import GOOD, TRUST
-
-MOST_S = 0.05
-MOST_MEMORY = 16
-"""Times the size of the document."""
-
-OF_ANY_SIZE = 64 * 1024
-"""Bytes that even the smallest may take: an exception, a certificate, a first use of a module."""
 
 VERIFIER = TicketVerifier(TRUST)
 EVERY = pytest.mark.parametrize(
