@@ -43,6 +43,7 @@ from tests.wire.plant import (
     string,
     value_of,
 )
+from tests.wire.relay import Cut, broken_at, byte_by_byte, relaying
 
 FOREIGN_POLICIES: dict[str, Any] = {
     BASIC256SHA256.uri: security_policies.SecurityPolicyBasic256Sha256,
@@ -83,12 +84,13 @@ async def foreign_client(
     policy: SecurityPolicy,
     mode: ua.MessageSecurityMode,
     folder: Path,
+    url: str | None = None,
 ) -> ForeignClient:
-    """Return asyncua's Client, ready to connect."""
+    """Return asyncua's Client, ready to connect; ``url`` where a relay is between."""
     certificate, key = save(identity, folder)
     server_certificate = folder / "server.der"
     server_certificate.write_bytes(plant.identities[0].certificate)
-    client = ForeignClient(plant.url)
+    client = ForeignClient(url or plant.url)
     client.application_uri = CLIENT_URI
     await client.set_security(
         FOREIGN_POLICIES[policy.uri],
@@ -206,11 +208,11 @@ async def foreign_server(
     await server.stop()
 
 
-def url_of(server: ForeignServer) -> str:
+def port_of(server: ForeignServer) -> int:
     """Return where ``server`` listens."""
     listening = server.bserver
     assert listening is not None
-    return f"opc.tcp://127.0.0.1:{listening.port}/"
+    return int(listening.port)
 
 
 @pytest.mark.slow
@@ -230,7 +232,7 @@ async def test_our_client_reads_browses_and_calls_a_foreign_server(
         identity=client_identity,
         server_certificate=server_identity.certificate,
     )
-    url = url_of(foreign_server)
+    url = f"opc.tcp://127.0.0.1:{port_of(foreign_server)}/"
     async with await Client.connect(url) as discovery:
         discovered = await discovery.get_endpoints()
 
@@ -251,3 +253,69 @@ async def test_our_client_reads_browses_and_calls_a_foreign_server(
     assert value_of(answer) == 42
     assert {"Server", "Answer", "Double"} <= {item.BrowseName.Name for item in references}
     assert doubled.Value == 42
+
+
+# In pieces
+
+
+@every_policy
+async def test_a_foreign_client_may_be_heard_byte_by_byte(
+    plant: Plant, client_identity: ApplicationIdentity, policy: SecurityPolicy, tmp_path: Path
+) -> None:
+    async with relaying(plant.listener.port, cut=byte_by_byte) as relay:
+        url = f"opc.tcp://127.0.0.1:{relay.port}/"
+        client = await foreign_client(plant, client_identity, policy, ENCRYPT, tmp_path, url)
+        async with client:
+            answer = await client.get_node(COUNTER).call_method(ECHO, string("in pieces"))
+
+    assert answer == "in pieces"
+    assert relay.forwarded[:4] == [">HEL", "<ACK", ">OPN", "<OPN"]
+
+
+async def converse(
+    port: int, cut: Cut, identity: ApplicationIdentity, certificate: bytes, policy: SecurityPolicy
+) -> None:
+    """Ask a foreign Server all that discovery, a Session and a Method take, in pieces."""
+    security = ChannelSecurity(
+        policy=policy, mode=ENCRYPT, identity=identity, server_certificate=certificate
+    )
+    async with relaying(port, cut=cut) as relay:
+        url = f"opc.tcp://127.0.0.1:{relay.port}/"
+        async with await Client.connect(url) as discovery:
+            assert await discovery.get_endpoints()
+        async with await Client.connect(url, security=security) as client:
+            await client.create_session()
+            (doubled,) = await client.call(
+                node_id(85), node_id(101, 1), ua.Variant(21, ua.VariantType.Int64)
+            )
+    assert doubled.Value == 42
+
+
+@pytest.mark.slow
+@pytest.mark.asyncio(loop_scope="module")
+@every_policy
+async def test_a_foreign_server_may_be_heard_byte_by_byte(
+    foreign_server: ForeignServer,
+    server_identity: ApplicationIdentity,
+    client_identity: ApplicationIdentity,
+    policy: SecurityPolicy,
+) -> None:
+    port = port_of(foreign_server)
+
+    await converse(port, byte_by_byte, client_identity, server_identity.certificate, policy)
+
+
+@pytest.mark.slow
+@pytest.mark.asyncio(loop_scope="module")
+@pytest.mark.parametrize("first", range(1, 256, 32))
+async def test_the_messages_of_a_foreign_server_may_break_anywhere(
+    foreign_server: ForeignServer,
+    server_identity: ApplicationIdentity,
+    client_identity: ApplicationIdentity,
+    first: int,
+) -> None:
+    """Every boundary of the first 256 bytes by itself: all headers end among them."""
+    port, certificate = port_of(foreign_server), server_identity.certificate
+
+    for place in range(first, first + 32):
+        await converse(port, broken_at(place), client_identity, certificate, BASIC256SHA256)
