@@ -165,7 +165,9 @@ cdef object decode_extension_object(Coder coder, Reader reader):
     length = decode_length(reader) if encoding else -1
     if length >= 0:
         plan = coder.plan_of_encoding(type_id) if encoding == 1 else None
-        if plan is not None:
+        if encoding == 2:
+            reader.take(length)
+        elif plan is not None:
             end = reader.end
             reader.end = reader.at + length
             reader.descend()
@@ -175,7 +177,8 @@ cdef object decode_extension_object(Coder coder, Reader reader):
             reader.depth += 1
             reader.end = end
             return value
-        body = PyBytes_FromStringAndSize(<const char *> reader.take(length), length)
+        else:
+            body = PyBytes_FromStringAndSize(<const char *> reader.take(length), length)
     if type_id.is_null():
         return NO_OBJECT
     return ua.ExtensionObject(TypeId=type_id, Body=body)

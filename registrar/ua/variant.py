@@ -31,7 +31,11 @@ NO_OBJECT = ua.ExtensionObject()
 
 
 def decode_extension_object(data: bytes, at: int, budget: Budget) -> tuple[Any, int]:
-    """Decode an ExtensionObject; a null one is an empty ``ua.ExtensionObject``."""
+    """Decode an ExtensionObject; a null one is an empty ``ua.ExtensionObject``.
+
+    A body in XML is passed over: nobody here reads one, and kept as bytes it would be taken for a
+    binary one when it is sent on.
+    """
     if data[at : at + 3] == b"\0\0\0":
         return NO_OBJECT, at + 3
     type_id, at = node_id.decode_node_id(data, at, budget)
@@ -42,7 +46,9 @@ def decode_extension_object(data: bytes, at: int, budget: Budget) -> tuple[Any, 
     body: Any = None
     if encoding:
         body, at = binary.decode_byte_string(data, at, budget)
-    if encoding == 1 and body is not None and type_id.NamespaceIndex == 0:
+    if encoding == 2:
+        body = None
+    elif body is not None and type_id.NamespaceIndex == 0:
         decode = _structure_decoder(type_id.Identifier)
         if decode is not None:
             budget.descend()

@@ -158,6 +158,19 @@ def test_extension_objects_of_peers_stay_opaque(codec: Codec) -> None:
     assert decoded == value
 
 
+def test_a_body_in_xml_is_not_sent_on_as_a_binary_one(codec: Codec) -> None:
+    argument = ua.Argument(Name="x")
+    variant = codec.encode_value(ua.Variant(argument, ua.VariantType.ExtensionObject))
+    in_xml = variant[:5] + b"\2" + variant[6:]
+    assert variant[5] == 1
+
+    decoded = codec.decode_value(in_xml)
+
+    assert codec.decode_value(variant).Value == argument
+    assert decoded.Value == ua.ExtensionObject(TypeId=ua.NodeId(ua.Int32(298)), Body=None)
+    assert codec.decode_value(codec.encode_value(decoded)) == decoded
+
+
 def test_types_registered_later_are_not_decoded(codec: Codec) -> None:
     """What a peer makes asyncua learn (load_data_type_definitions) changes nothing here."""
 
