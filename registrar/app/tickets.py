@@ -32,8 +32,9 @@ from registrar.store.transaction import Cause, Transaction
 
 T = TypeVar("T")
 
-BATCH: Final = 256
-"""Tickets verified together and kept in one transaction; some 1.5 MB."""
+BATCH: Final = 1024
+"""Tickets verified together and kept in one transaction; some 6 MB. Fewer of them wait for the disk
+more often and write the same pages of indexes again: with 256 an import took a sixth longer."""
 
 AHEAD: Final = 2
 """Batches verified, or waiting to be, while another is stored."""
