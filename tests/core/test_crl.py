@@ -57,6 +57,14 @@ def test_a_ca_without_crl_sign_has_no_crls() -> None:
     assert not is_crl_of(ca.crl(), ca.certificate)
 
 
+@pytest.mark.clause("RFC 5280 §5.2.3")
+@pytest.mark.bad_input("B66", "a CRLNumber of more than 20 bytes", "file_invalid")
+def test_the_size_of_a_crl_number_is_limited() -> None:
+    assert root().crl(number=(1 << 160) - 1).number == (1 << 160) - 1
+    with pytest.raises(CertificateRejected, match="CRLNumber"):
+        root().crl(number=1 << 160)
+
+
 @pytest.mark.parametrize("critical", [True, False])
 @pytest.mark.bad_input("B68", "a CRL that deltas complete (freshestCRL)", "file_invalid")
 @pytest.mark.bad_input("B68", "a delta CRL", "file_invalid")
