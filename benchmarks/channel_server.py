@@ -65,6 +65,7 @@ class Devices:
         self._keys = KeyPool(_FEW_KEYS)
         self._by_path: dict[str, ApplicationIdentity] = {}
         self._by_thumbprint: dict[bytes, ApplicationIdentity] = {}
+        self._endpoints: dict[str, Sequence[ua.EndpointDescription]] = {}
         self.space = AddressSpace(load_node_table(), application_uri=SERVER_URI)
         self.methods = MethodTable()
         self.space.add_object(DEVICE, ua.QualifiedName(DEVICE_NAME, NAMESPACE), OBJECTS)
@@ -96,7 +97,13 @@ class Devices:
         )
 
     def endpoints(self, endpoint_url: str) -> Sequence[ua.EndpointDescription]:
-        """Return an endpoint of each policy for the Device that ``endpoint_url`` names."""
+        """Return an endpoint of each policy for the Device that ``endpoint_url`` names, kept."""
+        found = self._endpoints.get(endpoint_url)
+        if found is None:
+            found = self._endpoints[endpoint_url] = self._make_endpoints(endpoint_url)
+        return found
+
+    def _make_endpoints(self, endpoint_url: str) -> Sequence[ua.EndpointDescription]:
         identity = self.device(endpoint_url.rpartition("/")[2])
         return [
             ua.EndpointDescription(

@@ -16,14 +16,13 @@ import sys
 from pathlib import Path
 from time import process_time
 
-import uvloop
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding
 
 from benchmarks.channel_server import Devices
+from registrar.cli.runner import run
 from registrar.ua.application_identity import ApplicationIdentity
 from registrar.wire import Listener, ServerLimits
-from registrar.wire.descriptors import raise_limit
 from registrar.wire.limits import SERVER_MAXIMA
 
 PATH = "device"
@@ -70,7 +69,6 @@ def key_s(identity: ApplicationIdentity) -> float:
 
 async def serve() -> None:
     """Listen, say where and with which certificate, and answer until the standard input ends."""
-    raise_limit()
     logging.getLogger("registrar").addHandler(logging.NullHandler())
     devices = Devices()
     listener = Listener(devices, limits=limits())
@@ -90,4 +88,4 @@ async def serve() -> None:
 
 
 if __name__ == "__main__":
-    uvloop.run(serve())
+    run(serve())

@@ -83,6 +83,7 @@ class RegistrarApplication:
         self._clock = clock
         self._doorkeeper = Doorkeeper(settings.accounts)
         self._comparing = asyncio.Lock()
+        self._endpoints: Sequence[ua.EndpointDescription] = ()
         self._version = trust.version(store.reader)
         self._lists = self._load()
         ids = (UPDATE_SOFTWARE_STATUS, UPDATE_SOFTWARE_STATUS_OF_TYPE)
@@ -105,7 +106,15 @@ class RegistrarApplication:
         )
 
     def endpoints(self, endpoint_url: str) -> Sequence[ua.EndpointDescription]:
-        """Return an endpoint for each policy and mode, strongest first."""
+        """Return an endpoint for each policy and mode, strongest first.
+
+        They are kept, because every channel that opens asks for them.
+        """
+        if not self._endpoints or self._endpoints[0].EndpointUrl != self.url:
+            self._endpoints = self._make_endpoints()
+        return self._endpoints
+
+    def _make_endpoints(self) -> Sequence[ua.EndpointDescription]:
         described = self.describe()
         policies = self._settings.policies
         return [

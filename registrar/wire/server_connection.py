@@ -321,11 +321,10 @@ class ServerConnection(asyncio.Protocol):
             )
         application = self._host.application
         if peer.policy is not NONE:
-            offered = {
-                (endpoint.SecurityPolicyUri, endpoint.SecurityMode)
+            if not any(
+                endpoint.SecurityPolicyUri == peer.policy.uri and endpoint.SecurityMode == peer.mode
                 for endpoint in application.endpoints(self.endpoint_url)
-            }
-            if (peer.policy.uri, peer.mode) not in offered:
+            ):
                 raise SecurityChecksFailed(
                     f"no endpoint has {peer.policy.name} and {peer.mode.name}",
                     status=StatusCode.BadSecurityPolicyRejected,
