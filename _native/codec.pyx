@@ -51,6 +51,10 @@ cdef class Plan:
         object type_id          # of a message, or None
 
 
+cdef enum:
+    PREFIX_SIZE = 4             # of a type as a NodeId of four bytes
+
+
 include "buffer.pxi"
 include "shape.pxi"
 include "codec_types.pxi"
@@ -177,3 +181,35 @@ cdef class Coder:
 
 def make_coder(analysis):
     return Coder(analysis)
+
+
+cdef class MessageCoder:
+    """See ``registrar.ua.codec.MessageCoder``."""
+
+    cdef object encode_value, decode_value, type_of, limits
+    cdef dict prefixes, by_prefix
+
+    def __init__(self, coder, *, prefixes, by_prefix, type_of, limits):
+        self.encode_value = coder.encode
+        self.decode_value = coder.decode
+        self.prefixes = dict(prefixes)
+        self.by_prefix = dict(by_prefix)
+        self.type_of = type_of
+        self.limits = limits
+
+    def encode(self, message):
+        cdef object cls = type(message)
+        cdef object prefix = self.prefixes.get(cls)
+        if prefix is None:
+            raise Misuse(f"{cls.__name__} is not a message we send")
+        return self.encode_value(cls, message, prefix)
+
+    def decode(self, body, limits=None):
+        cdef bytes data = body if type(body) is bytes else bytes(body)
+        cdef object cls = self.by_prefix.get(data[:PREFIX_SIZE])
+        cdef object at = PREFIX_SIZE
+        if limits is None:
+            limits = self.limits
+        if cls is None:
+            cls, at = self.type_of(data, limits)
+        return self.decode_value(cls, data, at, limits)

@@ -3,6 +3,7 @@
 
 from datetime import UTC
 
+from cpython.bytes cimport PyBytes_GET_SIZE
 from cpython.datetime cimport datetime, import_datetime
 from libc.stdint cimport uint32_t
 
@@ -16,30 +17,51 @@ cdef enum:
     BAD = 0x80000000
 
 
+def write_nowhere(_):
+    pass
+
+
 cdef class Exchanges:
     """See ``registrar.wire.exchanges.Exchanges``."""
 
-    cdef object next_request_id, send, receive_response, create_future
-    cdef object encode, decode, decoder, failure, timeout_hint_ms
-    cdef readonly Py_ssize_t count
+    cdef object next_request_id, send, receive_response, create_future, time
+    cdef object encode, decode, decoder, failure, timeout_hint_ms, wake
+    cdef public object write
+    cdef public double wakes_at
+    cdef public Py_ssize_t bytes_sent
+    cdef readonly Py_ssize_t bytes_received, count
     cdef readonly dict waiting
-    cdef Py_ssize_t most
+    cdef double patience_s
+    cdef Py_ssize_t most, most_bytes
 
-    def __init__(self, channel, loop, *, timeout_hint_ms, Py_ssize_t most, decoder, codec, failure):
+    def __init__(
+        self, channel, loop, *, double patience_s, Py_ssize_t most, Py_ssize_t most_bytes, decoder,
+        codec, failure, wake
+    ):
         self.next_request_id = channel.next_request_id
         self.send = channel.send
         self.receive_response = channel.receive_response
         self.create_future = loop.create_future
-        self.timeout_hint_ms = timeout_hint_ms
+        self.time = loop.time
+        self.timeout_hint_ms = int(patience_s * 1000)
+        self.patience_s = patience_s
         self.most = most
+        self.most_bytes = most_bytes
+        self.wake = wake
+        self.wakes_at = 0
+        self.write = write_nowhere
+        self.bytes_sent = 0
+        self.bytes_received = 0
         self.decoder = decoder
         self.encode, self.decode = codec
         self.failure = failure
         self.count = 0
         self.waiting = {}
 
-    def ask(self, request, expected, now, deadline):
+    def ask(self, request, expected, patience_s):
         cdef object header, handle
+        cdef bytes chunks
+        cdef double now, deadline, limit = self.patience_s
 
         if self.count >= self.most:
             raise ProtocolViolation(f"more than {self.most} requests on one connection")
@@ -50,13 +72,24 @@ cdef class Exchanges:
         header.Timestamp = now_of(UTC)
         header.TimeoutHint = self.timeout_hint_ms
         request_id = self.next_request_id()
+        now = self.time()
         chunks = self.send(request_id, self.encode(request), now)
         future = self.create_future()
+        deadline = now + (limit if patience_s is None else min(<double>patience_s, limit))
         self.waiting[request_id] = (future, expected, deadline, handle)
-        return future, chunks
+        self.bytes_sent += PyBytes_GET_SIZE(chunks)
+        self.write(chunks)
+        if deadline < self.wakes_at:
+            self.wake(deadline)
+        return future
 
-    def hear(self, data, now):
-        cdef tuple response = self.receive_response(data, now)
+    def hear(self, bytes data not None):
+        cdef tuple response
+
+        self.bytes_received += PyBytes_GET_SIZE(data)
+        if self.bytes_received > self.most_bytes:
+            raise ProtocolViolation(f"the peer sent more than {self.most_bytes} bytes")
+        response = self.receive_response(data, self.time())
 
         if response is None:
             return False

@@ -33,6 +33,16 @@ cdef class SendSequence:
         return number
 
 
+cdef class RequestIds:
+    """See ``registrar.ua.sequence_numbers.RequestIds``."""
+
+    cdef int64_t last
+
+    def take(self):
+        self.last = self.last % MAX_UINT32 + 1
+        return self.last
+
+
 cdef class ReceiveSequence:
     """See ``registrar.ua.sequence_numbers.ReceiveSequence``."""
 

@@ -52,6 +52,7 @@ from registrar.ua.opening import (
 )
 from registrar.ua.outward import encode_outward
 from registrar.ua.security_policy import NONE, SecurityPolicy
+from registrar.ua.sequence_numbers import RequestIds
 from registrar.ua.short_way import ShortWay
 
 _None = ua.MessageSecurityMode.None_
@@ -80,7 +81,6 @@ class ClientChannel:
         "_conversation",
         "_endpoint_url",
         "_identity",
-        "_last_request_id",
         "_nonce",
         "_open_request_id",
         "_opened_at",
@@ -88,6 +88,7 @@ class ClientChannel:
         "_requested_lifetime_s",
         "_short_way",
         "expires_at",
+        "next_request_id",
         "peer_certificate",
         "peer_chain",
         "peer_key",
@@ -140,7 +141,8 @@ class ClientChannel:
         self._open_request_id: int | None = None
         self._opened_at = 0.0
         self._requested_lifetime_s = 0.0
-        self._last_request_id = 0
+        self.next_request_id = RequestIds().take
+        """Returns a RequestId that no outstanding request has; never 0."""
         self._outstanding: set[int] = set()
         self._short_way: ShortWay | None = None
         self.private_key_operations = 0
@@ -258,11 +260,6 @@ class ClientChannel:
         except RegistrarError:
             self._conversation.enter(ChannelState.CLOSED)
             raise
-
-    def next_request_id(self) -> int:
-        """Return a RequestId that no outstanding request has; never 0."""
-        self._last_request_id = self._last_request_id % 0xFFFF_FFFF + 1
-        return self._last_request_id
 
     def send(self, request_id: int, body: bytes, now: float) -> bytes:
         """Return the chunks of a request.

@@ -9,7 +9,7 @@ input is translated there, once.
 from __future__ import annotations
 
 import struct
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType, ModuleType
 from typing import Any, Protocol, TypeVar
 
@@ -126,36 +126,88 @@ def make_coder(analysis: ModuleType) -> Coder:
     return _PythonCoder()
 
 
-class Codec:
-    """Messages, structures and Variants to bytes and back."""
+def _message_type(body: bytes, limits: DecoderLimits) -> tuple[type, int]:
+    """Return the type of a message that names it in a longer form than need be."""
+    try:
+        type_id, at = node_id.decode_node_id(body, 0, Budget(limits))
+    except _REFUSED_BYTES as error:
+        raise DecodingError(f"malformed bytes: {error}") from error
+    cls = _BY_ENCODING_ID.get(type_id.Identifier) if type_id.NamespaceIndex == 0 else None
+    if cls is None:
+        raise DecodingError(
+            f"message of type {type_id.to_string()[:80]}", status=StatusCode.BadServiceUnsupported
+        )
+    return cls, at
 
-    def __init__(self, coder: Coder) -> None:
+
+@compiled
+class MessageCoder:
+    """Messages to bytes and back, each with its type in front.
+
+    Args:
+        coder: walks their fields.
+        prefixes: the type of each message in its usual form, and ``by_prefix`` the other way.
+        type_of: reads a type in another form; returns the class and where its fields begin.
+        limits: of a message where ``decode`` is given none.
+    """
+
+    __slots__ = ("_by_prefix", "_coder", "_limits", "_prefixes", "_type_of")
+
+    def __init__(
+        self,
+        coder: Coder,
+        *,
+        prefixes: Mapping[type, bytes],
+        by_prefix: Mapping[bytes, type],
+        type_of: Callable[[bytes, DecoderLimits], tuple[type, int]],
+        limits: DecoderLimits,
+    ) -> None:
         self._coder = coder
+        self._prefixes = prefixes
+        self._by_prefix = by_prefix
+        self._type_of = type_of
+        self._limits = limits
 
-    def encode_message(self, message: Any) -> bytes:
+    def encode(self, message: Any) -> bytes:
         """Return the body of a request or response: its type and its fields.
 
         Raises:
-            Misuse: not a message of ``MESSAGES``, or a field holds what its type cannot.
+            Misuse: not one of ``MESSAGES``, or a field holds what its type cannot.
         """
         cls = type(message)
-        prefix = _PREFIXES.get(cls)
+        prefix = self._prefixes.get(cls)
         if prefix is None:
             raise Misuse(f"{cls.__name__} is not a message we send")
         return self._coder.encode(cls, message, prefix)
 
-    def decode_message(self, body: bytes, limits: DecoderLimits = _DEFAULT_LIMITS) -> Any:
+    def decode(self, body: bytes, limits: DecoderLimits | None = None) -> Any:
         """Decode the body of a request or response of ``MESSAGES``.
 
         Raises:
             DecodingError: malformed, beyond a limit, or, with the status BadServiceUnsupported, a
                 message of another type.
         """
-        body = bytes(body)
-        cls, at = _BY_PREFIX.get(body[: _FOUR_BYTE_ID.size]), _FOUR_BYTE_ID.size
+        body, limits = bytes(body), limits or self._limits
+        cls, at = self._by_prefix.get(body[: _FOUR_BYTE_ID.size]), _FOUR_BYTE_ID.size
         if cls is None:
-            cls, at = _message_type(body, limits)
+            cls, at = self._type_of(body, limits)
         return self._coder.decode(cls, body, at, limits)
+
+
+class Codec:
+    """Messages, structures and Variants to bytes and back."""
+
+    def __init__(self, coder: Coder, message_coder: type[MessageCoder] = MessageCoder) -> None:
+        self._coder = coder
+        messages = message_coder(
+            coder,
+            prefixes=_PREFIXES,
+            by_prefix=_BY_PREFIX,
+            type_of=_message_type,
+            limits=_DEFAULT_LIMITS,
+        )
+        self.encode_message = messages.encode
+        self.decode_message = messages.decode
 
     def encode_structure(self, value: Any) -> bytes:
         """Return the fields of a structure without its type, as in a file of a TrustList.
@@ -216,17 +268,3 @@ def read_request_handle(body: bytes) -> int:
     except (DecodingError, *_REFUSED_BYTES):
         return 0
     return handle
-
-
-def _message_type(body: bytes, limits: DecoderLimits) -> tuple[type, int]:
-    """Return the type of a message that names it in a longer form than need be."""
-    try:
-        type_id, at = node_id.decode_node_id(body, 0, Budget(limits))
-    except _REFUSED_BYTES as error:
-        raise DecodingError(f"malformed bytes: {error}") from error
-    cls = _BY_ENCODING_ID.get(type_id.Identifier) if type_id.NamespaceIndex == 0 else None
-    if cls is None:
-        raise DecodingError(
-            f"message of type {type_id.to_string()[:80]}", status=StatusCode.BadServiceUnsupported
-        )
-    return cls, at

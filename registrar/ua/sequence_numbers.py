@@ -1,4 +1,4 @@
-"""SequenceNumbers of one direction of a SecureChannel (OPC 10000-6 §6.7.2.4).
+"""SequenceNumbers of one direction of a SecureChannel, and RequestIds (OPC 10000-6 §6.7.2.4).
 
 legacy (None, RSA)    any first value, +1; wraps only above 4 294 966 271, to below 1024
 otherwise (ECC)       0, +1, …, 4 294 967 295, 0
@@ -31,6 +31,21 @@ class SendSequence:
         last = LEGACY_WRAP_AFTER + 1 if self._legacy else MAX_UINT32
         self._next = int(self._legacy) if number >= last else number + 1
         return number
+
+
+@compiled
+class RequestIds:
+    """The numbers a client gives to its requests; never 0."""
+
+    __slots__ = ("_last",)
+
+    def __init__(self) -> None:
+        self._last = 0
+
+    def take(self) -> int:
+        """Return the number of the next request."""
+        self._last = self._last % MAX_UINT32 + 1
+        return self._last
 
 
 @compiled

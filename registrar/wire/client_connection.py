@@ -15,7 +15,6 @@ from datetime import UTC, datetime
 from typing import Any, TypeVar, cast
 
 from registrar.errors import (
-    ProtocolViolation,
     RegistrarError,
     TimedOut,
     Unavailable,
@@ -54,40 +53,36 @@ class ClientConnection(asyncio.Protocol):
         self._exchanges = Exchanges(
             channel,
             self._loop,
-            timeout_hint_ms=int(limits.request_s * 1000),
+            patience_s=limits.request_s,
             most=limits.total_requests,
+            most_bytes=limits.total_size,
             decoder=limits.decoder,
             codec=(encode_message, decode_message),
             failure=failure_of,
+            wake=self._arm,
         )
         self._error: RegistrarError | None = None
         self._ends_at = self._loop.time() + limits.total_s
-        self._tick_at = 0.0
         self._tick: asyncio.TimerHandle | None = None
         self._renewing = False
         self._address = ""
         self.opened: asyncio.Future[None] = self._loop.create_future()
         self.closed: asyncio.Future[None] = self._loop.create_future()
-        self.bytes_sent = 0
-        self.bytes_received = 0
 
     # asyncio calls these
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Say HEL."""
         self._transport = cast(asyncio.Transport, transport)
+        self._exchanges.write = self._transport.write
         peer = transport.get_extra_info("peername")
         self._address = str(peer[0]) if peer else ""
         self._write(self._channel.hello())
 
     def data_received(self, data: bytes) -> None:
         """Take bytes of the peer."""
-        self.bytes_received += len(data)
-        if self.bytes_received > self._limits.total_size:
-            self.fail(ProtocolViolation(f"the peer sent more than {self._limits.total_size} bytes"))
-            return
         try:
-            if not self._exchanges.hear(data, self._loop.time()):
+            if not self._exchanges.hear(data):
                 self._receive(data)
         except RegistrarError as error:
             self.fail(error)
@@ -111,6 +106,16 @@ class ClientConnection(asyncio.Protocol):
         """Requests sent."""
         return self._exchanges.count
 
+    @property
+    def bytes_sent(self) -> int:
+        """Bytes given to TCP."""
+        return self._exchanges.bytes_sent
+
+    @property
+    def bytes_received(self) -> int:
+        """Bytes taken from TCP."""
+        return self._exchanges.bytes_received
+
     def exchange(
         self, request: Any, expected: type[Response], patience_s: float | None = None
     ) -> asyncio.Future[Response]:
@@ -126,13 +131,7 @@ class ClientConnection(asyncio.Protocol):
         """
         if self._error is not None:
             raise self._error
-        now, limit = self._loop.time(), self._limits.request_s
-        deadline = now + (limit if patience_s is None else min(patience_s, limit))
-        future, data = self._exchanges.ask(request, expected, now, deadline)
-        self._write(data)
-        if deadline < self._tick_at:
-            self._arm(deadline)
-        return future
+        return self._exchanges.ask(request, expected, patience_s)
 
     def work(self, job: Callable[[], T]) -> asyncio.Future[T]:
         """Return the future of a job with our private key."""
@@ -252,9 +251,8 @@ class ClientConnection(asyncio.Protocol):
             transport.resume_reading()
 
     def _write(self, data: bytes) -> None:
-        self.bytes_sent += len(data)
-        if self._transport is not None:
-            self._transport.write(data)
+        self._exchanges.bytes_sent += len(data)
+        self._exchanges.write(data)
 
     def _break(self, error: RegistrarError) -> None:
         """Let everything that waits, and every later request, raise ``error``."""
@@ -277,7 +275,7 @@ class ClientConnection(asyncio.Protocol):
     def _arm(self, at: float) -> None:
         if self._tick is not None:
             self._tick.cancel()
-        self._tick_at = at
+        self._exchanges.wakes_at = at
         self._tick = self._loop.call_at(at, self._on_tick)
 
     def _on_tick(self) -> None:

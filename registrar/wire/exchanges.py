@@ -1,6 +1,6 @@
 """The requests of one connection, each until its response; what comes must be what was asked for.
 
-ask: header ─▶ encode ─▶ chunk ─▶ TCP          future
+ask: header ─▶ encode ─▶ chunk ─▶ write        future
 hear: TCP ─▶ chunk ─▶ decode ─▶ which request? ──▶ │
 """
 
@@ -71,6 +71,10 @@ def service_of(response: type) -> str:
     return response.__name__.removesuffix("Response")
 
 
+def _write_nowhere(_: bytes) -> None:
+    """Before there is a connection."""
+
+
 @compiled
 class Exchanges:
     """Requests that wait for their response.
@@ -78,11 +82,13 @@ class Exchanges:
     Args:
         channel: what makes chunks of messages and messages of chunks.
         loop: the one the futures belong to.
-        timeout_hint_ms: what the Server is told of our patience.
+        patience_s: how long a request may wait, which the Server is told as well.
         most: requests on this connection.
+        most_bytes: bytes of the peer on this connection.
         decoder: limits of a response.
         codec: encodes a request, decodes a response.
         failure: returns the error for a bad status of a service.
+        wake: is told when a request is to end before ``wakes_at``.
     """
 
     __slots__ = (
@@ -93,9 +99,15 @@ class Exchanges:
         "_failure",
         "_loop",
         "_most",
-        "_timeout_hint_ms",
+        "_most_bytes",
+        "_patience_s",
+        "_wake",
+        "bytes_received",
+        "bytes_sent",
         "count",
         "waiting",
+        "wakes_at",
+        "write",
     )
 
     def __init__(
@@ -103,32 +115,42 @@ class Exchanges:
         channel: ClientChannel,
         loop: asyncio.AbstractEventLoop,
         *,
-        timeout_hint_ms: int,
+        patience_s: float,
         most: int,
+        most_bytes: int,
         decoder: DecoderLimits,
         codec: tuple[Encode, Decode],
         failure: Callable[[int, str], RegistrarError],
+        wake: Callable[[float], None],
     ) -> None:
         self._channel = channel
         self._loop = loop
-        self._timeout_hint_ms = timeout_hint_ms
+        self._patience_s = patience_s
         self._most = most
+        self._most_bytes = most_bytes
         self._decoder = decoder
         self._encode, self._decode = codec
         self._failure = failure
+        self._wake = wake
+        self.wakes_at = 0.0
+        """Monotonic seconds at which requests without an answer are looked for."""
+        self.write: Callable[[bytes], object] = _write_nowhere
+        """Takes the chunks of a request."""
         self.count = 0
         """Requests made, answered or not."""
+        self.bytes_sent = 0
+        self.bytes_received = 0
         self.waiting: dict[int, tuple[asyncio.Future[Any], type, float, int]] = {}
         """Future, class of the response, deadline and RequestHandle by RequestId."""
 
     def ask(
-        self, request: Any, expected: type[Response], now: float, deadline: float
-    ) -> tuple[asyncio.Future[Response], bytes]:
-        """Return the future of the response and the chunks of the request.
+        self, request: Any, expected: type[Response], patience_s: float | None
+    ) -> asyncio.Future[Response]:
+        """Send ``request`` and return the future of its response.
 
         Args:
             request: its RequestHeader gets handle, time and hint.
-            now, deadline: monotonic seconds.
+            patience_s: how long it may wait; None, and no more, for what all may.
 
         Raises:
             ProtocolViolation: more requests than one connection may have.
@@ -140,20 +162,30 @@ class Exchanges:
         header = request.RequestHeader
         header.RequestHandle = self.count
         header.Timestamp = datetime.now(UTC)
-        header.TimeoutHint = self._timeout_hint_ms
-        request_id = self._channel.next_request_id()
+        header.TimeoutHint = int(self._patience_s * 1000)
+        request_id, now = self._channel.next_request_id(), self._loop.time()
         chunks = self._channel.send(request_id, self._encode(request), now)
         future: asyncio.Future[Response] = self._loop.create_future()
+        limit = self._patience_s
+        deadline = now + (limit if patience_s is None else min(patience_s, limit))
         self.waiting[request_id] = (future, expected, deadline, self.count)
-        return future, chunks
+        self.bytes_sent += len(chunks)
+        self.write(chunks)
+        if deadline < self.wakes_at:
+            self._wake(deadline)
+        return future
 
-    def hear(self, data: bytes, now: float) -> bool:
+    def hear(self, data: bytes) -> bool:
         """Take ``data`` if it is one whole response; False where it takes the long way.
 
         Raises:
+            ProtocolViolation: the peer sent more than it may on one connection.
             Rejected: as ``answer``, or the channel refused the chunk.
         """
-        response = self._channel.receive_response(data, now)
+        self.bytes_received += len(data)
+        if self.bytes_received > self._most_bytes:
+            raise ProtocolViolation(f"the peer sent more than {self._most_bytes} bytes")
+        response = self._channel.receive_response(data, self._loop.time())
         if response is None:
             return False
         self.answer(*response)

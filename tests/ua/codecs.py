@@ -8,10 +8,10 @@ from typing import Any
 
 from registrar.errors import DecodingError, Misuse
 from registrar.ua import fields
-from registrar.ua.codec import Codec, make_coder
+from registrar.ua.codec import Codec, MessageCoder, make_coder
 
 COMPILED = Codec(make_coder(fields))
-PYTHON = Codec(unwrap(make_coder)(fields))
+PYTHON = Codec(unwrap(make_coder)(fields), unwrap(MessageCoder))
 
 
 def result(call: Callable[..., Any], *args: Any) -> Any:
