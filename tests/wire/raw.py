@@ -13,12 +13,24 @@ from registrar.ua.application_identity import ApplicationIdentity
 from registrar.ua.client_channel import ClientChannel
 from registrar.ua.security_policy import BASIC256SHA256, NONE, SecurityPolicy
 from registrar.ua.session import client_signature
+from registrar.ua.transport import Hello, encode_hello
 from registrar.ua.user_tokens import AnonymousUser, UserNameUser, X509User, encode_user_token
 from registrar.wire import ClientLimits, KeyQueue
 from registrar.wire.client_connection import ClientConnection
 from tests.wire.plant import CLIENT_URI, ENCRYPT, Plant
 
 Response = TypeVar("Response")
+
+HELLO = encode_hello(
+    Hello(
+        receive_buffer_size=65_536,
+        send_buffer_size=65_536,
+        max_message_size=0,
+        max_chunk_count=0,
+        endpoint_url="opc.tcp://127.0.0.1/",
+    )
+)
+"""A HEL as anybody may say it."""
 
 
 class RawClient:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import struct
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from datetime import UTC, datetime
@@ -21,7 +22,6 @@ from registrar.ua.client_channel import ClientChannel
 from registrar.ua.codec import encode_message
 from registrar.ua.events import OpenReceived
 from registrar.ua.limits import ChannelLimits
-from registrar.ua.transport import Hello, encode_hello
 from registrar.wire import Client, ServerLimits
 from registrar.wire.limits import SERVER_MAXIMA
 from tests.wire.plant import (
@@ -33,17 +33,8 @@ from tests.wire.plant import (
     open_session,
     string,
 )
-from tests.wire.raw import RawClient, refusal_of
+from tests.wire.raw import HELLO, RawClient, refusal_of
 
-HELLO = encode_hello(
-    Hello(
-        receive_buffer_size=65536,
-        send_buffer_size=65536,
-        max_message_size=0,
-        max_chunk_count=0,
-        endpoint_url="opc.tcp://127.0.0.1/",
-    )
-)
 T25 = pytest.mark.clause("T25: threat-model 5.2")
 
 Server = Callable[[ServerLimits], Plant]
@@ -398,12 +389,46 @@ async def test_a_peer_that_does_not_read_is_dropped(
         assert plant.listener.refusals[StatusCode.BadTimeout] == 1
 
 
+@T25
+async def test_a_peer_with_many_requests_lets_others_have_their_turn(
+    build: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loop, turn, turns, count = asyncio.get_running_loop(), 0, list[int](), 7
+    async with build(ServerLimits(requests_per_turn=2)) as plant:
+        answer = plant.endpoints
+
+        def noting(url: str) -> list[ua.EndpointDescription]:
+            turns.append(turn)
+            return answer(url)
+
+        monkeypatch.setattr(plant, "endpoints", noting)
+        sock, requests = await ask_for_endpoints(plant, count)
+        with sock:
+            await loop.sock_sendall(sock, requests)
+            async with asyncio.timeout(5):
+                while len(turns) < count:
+                    await asyncio.sleep(0)
+                    turn += 1
+
+    assert sorted(Counter(turns).values()) == [1, 2, 2, 2]
+
+
 async def flood_without_reading(plant: Plant) -> None:
     """Ask for endpoints on an unsecured channel until we are cut, and read no answer."""
     loop = asyncio.get_running_loop()
-    channel = ClientChannel(
-        endpoint_url=plant.url, limits=ChannelLimits(max_outstanding=SERVER_WILL_NOT_TAKE)
-    )
+    sock, requests = await ask_for_endpoints(plant, SERVER_WILL_NOT_TAKE)
+    with sock, suppress(ConnectionError):
+        async with asyncio.timeout(5):
+            sending = asyncio.ensure_future(loop.sock_sendall(sock, requests))
+            while plant.listener.connections > 1:  # noqa: ASYNC110 (a reader would not be slow)
+                await asyncio.sleep(0)
+            await sending
+
+
+async def ask_for_endpoints(plant: Plant, count: int) -> tuple[socket.socket, bytes]:
+    """Return the socket of an unsecured channel, and so many requests to send at once."""
+    loop = asyncio.get_running_loop()
+    channel = ClientChannel(endpoint_url=plant.url, limits=ChannelLimits(max_outstanding=count))
     sock = socket.socket()
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
     sock.setblocking(False)
@@ -418,16 +443,8 @@ async def flood_without_reading(plant: Plant) -> None:
     assert isinstance(opened, OpenReceived)
     channel.process_open(opened)
     body = encode_message(ua.GetEndpointsRequest())
-    requests = [
-        channel.send(channel.next_request_id(), body, loop.time())
-        for _ in range(SERVER_WILL_NOT_TAKE)
-    ]
-    with sock, suppress(ConnectionError):
-        async with asyncio.timeout(5):
-            sending = asyncio.ensure_future(loop.sock_sendall(sock, b"".join(requests)))
-            while plant.listener.connections > 1:  # noqa: ASYNC110 (a reader would not be slow)
-                await asyncio.sleep(0)
-            await sending
+    requests = [channel.send(channel.next_request_id(), body, loop.time()) for _ in range(count)]
+    return sock, b"".join(requests)
 
 
 SERVER_WILL_NOT_TAKE = 4_000
