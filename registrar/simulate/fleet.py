@@ -34,7 +34,10 @@ from registrar.wire.key_queue import KeyQueue
 
 OPC_UA_PORT = 4840
 BASE = "127.20.0.1"
-DESCRIPTORS_PER_DEVICE = 4
+CONNECTIONS_PER_DEVICE = 3
+BUSY_DEVICES = 1_024
+"""Devices somebody talks to at the same time; a Registrar onboards no more at once."""
+
 SPARE_DESCRIPTORS = 256
 
 
@@ -108,7 +111,9 @@ class Fleet:
         Raises:
             Unavailable: an address is in use; all are closed again.
         """
-        raise_descriptor_limit(DESCRIPTORS_PER_DEVICE * len(self.devices) + SPARE_DESCRIPTORS)
+        listening = len(self.devices)
+        busy = CONNECTIONS_PER_DEVICE * min(listening, BUSY_DEVICES)
+        raise_descriptor_limit(listening + busy + SPARE_DESCRIPTORS)
         try:
             for device in self.devices:
                 await device.start()
