@@ -12,9 +12,7 @@ from uuid import UUID
 
 cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
-from cpython.datetime cimport (
-    PyDelta_Check, import_datetime, timedelta_days, timedelta_microseconds, timedelta_new,
-    timedelta_seconds)
+from cpython.datetime cimport timedelta_new
 from cpython.number cimport PyNumber_Index
 from cpython.unicode cimport PyUnicode_DecodeUTF8
 from libc.math cimport isinf
@@ -53,10 +51,12 @@ cdef class Plan:
 
 cdef enum:
     PREFIX_SIZE = 4             # of a type as a NodeId of four bytes
+    USUAL_CALL = 44             # of a CallResponse up to the output arguments of its one result
 
 
 include "buffer.pxi"
 include "shape.pxi"
+include "time.pxi"
 include "codec_types.pxi"
 include "codec_decode.pxi"
 include "codec_encode.pxi"
@@ -112,6 +112,70 @@ cdef class Coder:
         if reader.at != reader.end:
             raise DecodingError(f"{reader.end - reader.at} bytes behind the end of the message")
         return value
+
+    def encode_call(self, header, object_id, method_id, arguments, bytes prefix not None):
+        """Return a CallRequest of one Method without an object for it; else as ``encode``."""
+        cdef Writer writer = Writer.__new__(Writer)
+        writer.depth = MAX_ENCODED_LEVELS
+        put(writer, PyBytes_AS_STRING(prefix), PyBytes_GET_SIZE(prefix))
+        try:
+            encode_structure(self, writer, self.plan_of(ua.RequestHeader), header)
+            put_int32(writer, 1)
+            encode_node_id(writer, object_id, 0)
+            encode_node_id(writer, method_id, 0)
+            put_int32(writer, length_of(len(arguments)))
+            for argument in arguments:
+                encode_variant(self, writer, argument)
+        except (TypeError, AttributeError, ValueError, LookupError, OverflowError) as error:
+            raise Misuse(f"a Call cannot be encoded: {error}") from error
+        return PyBytes_FromStringAndSize(<const char *> writer.data, writer.size)
+
+    def decode_call(self, bytes data not None, limits):
+        """Decode a CallResponse with one result and nothing unusual, else return None.
+
+        Returns:
+            RequestHandle, ServiceResult, StatusCode of the Method, output arguments.
+        """
+        cdef Reader reader
+        cdef const uint8_t *head = <const uint8_t *> PyBytes_AS_STRING(data)
+        cdef Py_ssize_t count, i
+        cdef uint32_t numbers[3]
+        cdef list outputs = []
+
+        if PyBytes_GET_SIZE(data) < USUAL_CALL + 8 or not is_usual_call(head):
+            return None
+        memcpy(&numbers[0], head + 12, 8)
+        memcpy(&numbers[2], head + 32, 4)
+        reader = Reader.__new__(Reader)
+        reader.data = data
+        reader.start = head
+        reader.at = head + USUAL_CALL
+        reader.end = head + PyBytes_GET_SIZE(data)
+        reader.depth = limits.max_depth
+        reader.elements = limits.max_elements - 1
+        try:
+            count = decode_count(reader, 1)
+            for i in range(count):
+                outputs.append(decode_variant(self, reader))
+        except (ValueError, OverflowError) as error:
+            raise DecodingError(f"malformed bytes: {error}") from error
+        if reader.end - reader.at != 4 or get_int32(reader) > 0:
+            return None
+        return numbers[0], numbers[1], numbers[2], outputs
+
+    def same(self, type cls not None, first, second):
+        """Tell whether two lists hold equal instances of ``cls``, field by field."""
+        cdef Plan plan = self.plan_of(cls)
+        cdef list one = first
+        cdef list other = second
+        cdef Py_ssize_t i
+
+        if len(one) != len(other):
+            return False
+        for i in range(len(one)):
+            if not same_structures(plan, one[i], other[i], MAX_ENCODED_LEVELS):
+                return False
+        return True
 
     cdef Plan plan_of(self, object cls):
         cdef object plan = self.plans.get(cls)
@@ -179,6 +243,51 @@ cdef class Coder:
         return prefix
 
 
+cdef bint same_structures(Plan plan, object one, object other, int depth) except -1:
+    """Tell whether two instances of a plan hold the same; where in doubt, as ``==`` has it."""
+    cdef Py_ssize_t i, at
+    cdef Step step
+    cdef object first, second
+
+    if one is other:
+        return True
+    if depth == 0 or type(one) is not plan.shape.cls or type(other) is not plan.shape.cls:
+        return one == other
+    for i in range(len(plan.steps)):
+        step = <Step> plan.steps[i]
+        first, second = plan.shape.get(one, i), plan.shape.get(other, i)
+        if step.plan is None or not first or not second:
+            if first != second:
+                return False
+        elif not step.is_list:
+            if not same_structures(step.plan, first, second, depth - 1):
+                return False
+        elif type(first) is not list or type(second) is not list:
+            if first != second:
+                return False
+        else:
+            if len(first) != len(second):
+                return False
+            for at in range(len(first)):
+                if not same_structures(step.plan, first[at], second[at], depth - 1):
+                    return False
+    return True
+
+
+cdef bint is_usual_call(const uint8_t *head) noexcept:
+    """Tell whether a response has neither diagnostics nor StringTable nor AdditionalHeader, and one
+    result that says nothing of its inputs."""
+    cdef int32_t counts[4]
+
+    memcpy(&counts[0], head + 21, 4)
+    memcpy(&counts[1], head + 28, 4)
+    memcpy(&counts[2], head + 36, 8)
+    return (
+        not head[20] and not head[25] and not head[26] and not head[27]
+        and -1 <= counts[0] <= 0 and counts[1] == 1
+        and -1 <= counts[2] <= 0 and -1 <= counts[3] <= 0)
+
+
 def make_coder(analysis):
     return Coder(analysis)
 
@@ -186,12 +295,14 @@ def make_coder(analysis):
 cdef class MessageCoder:
     """See ``registrar.ua.codec.MessageCoder``."""
 
-    cdef object encode_value, decode_value, type_of, limits
+    cdef object encode_value, decode_value, encode_one_call, decode_one_call, type_of, limits
     cdef dict prefixes, by_prefix
 
     def __init__(self, coder, *, prefixes, by_prefix, type_of, limits):
         self.encode_value = coder.encode
         self.decode_value = coder.decode
+        self.encode_one_call = coder.encode_call
+        self.decode_one_call = coder.decode_call
         self.prefixes = dict(prefixes)
         self.by_prefix = dict(by_prefix)
         self.type_of = type_of
@@ -213,3 +324,12 @@ cdef class MessageCoder:
         if cls is None:
             cls, at = self.type_of(data, limits)
         return self.decode_value(cls, data, at, limits)
+
+    def encode_call(self, header, object_id, method_id, arguments):
+        return self.encode_one_call(
+            header, object_id, method_id, arguments, self.prefixes[ua.CallRequest])
+
+    def decode_call(self, bytes body not None, limits):
+        if self.by_prefix.get(body[:PREFIX_SIZE]) is not ua.CallResponse:
+            return None
+        return self.decode_one_call(body, limits)

@@ -24,17 +24,7 @@ cdef int encode_string(Writer writer, object value) except -1:
 
 
 cdef int encode_datetime(Writer writer, object value) except -1:
-    cdef int64_t ticks = 0
-    cdef object past
-    if value is not None:
-        past = value - (NAIVE_EPOCH if value.tzinfo is None else EPOCH)
-        if not PyDelta_Check(past):
-            raise TypeError(f"a DateTime cannot be a {type(value).__name__}")
-        if timedelta_days(past) >= 0:
-            ticks = (<int64_t> timedelta_days(past) * 86_400 + timedelta_seconds(past)) * 10_000_000
-            ticks += <int64_t> timedelta_microseconds(past) * 10
-            if ticks >= MAX_TICKS:
-                ticks = 0x7FFFFFFFFFFFFFFF
+    cdef int64_t ticks = 0 if value is None else ticks_of(value)
     return put(writer, &ticks, 8)
 
 
@@ -180,12 +170,14 @@ cdef int encode_extension_object(Coder coder, Writer writer, object value) excep
 
 
 cdef int encode_variant(Coder coder, Writer writer, object value) except -1:
-    cdef object content, dimensions
+    cdef object content, dimensions, variant_type
     cdef int kind
     if value is None:
         return put_byte(writer, 0)
     content = VARIANTS.get(value, 0)
-    kind = VARIANTS.get(value, 1).value
+    variant_type = VARIANTS.get(value, 1)
+    # The ``value`` of a member is a descriptor in Python.
+    kind = variant_type._value_ if type(variant_type) is ua.VariantType else variant_type.value
     if kind < 0 or kind >= BUILT_IN_TYPES:
         raise ValueError(f"a Variant of built-in type {kind}")
     writer.descend()

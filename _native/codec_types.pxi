@@ -75,11 +75,3 @@ cdef:
 
 # Bits of the first four fields of a DiagnosticInfo, which are in this order on the wire.
 cdef uint8_t *INDEX_BITS = [0x01, 0x02, 0x08, 0x04]
-
-# Times: ticks of 100 ns since 1601.
-import_datetime()
-cdef:
-    object EPOCH = datetime(1601, 1, 1, tzinfo=UTC)
-    object NAIVE_EPOCH = datetime(1601, 1, 1)
-    object END_OF_TIME = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
-    int64_t MAX_TICKS = int((END_OF_TIME - EPOCH).total_seconds()) * 10_000_000

@@ -72,6 +72,16 @@ cdef class Shape:
         return getattr(instance, self.names[i])
 
 
+cdef object made(Shape shape, tuple values):
+    """Return an instance with all its fields, in their order, and without any check."""
+    cdef object instance = shape.new()
+    cdef Py_ssize_t i
+
+    for i in range(len(values)):
+        shape.set(instance, i, values[i])
+    return instance
+
+
 cdef Py_ssize_t slot_of(type cls, str name):
     cdef object member = getattr(cls, name, None)
     cdef PyMemberDef *definition

@@ -1,8 +1,9 @@
 """The switch to compiled code.
 
-``@compiled`` puts the function or class of the same name from ``registrar._native.<module>`` in
-the place of the Python one, where it was built and ``REGISTRAR_PURE`` is not set. The Python one
-stays its specification: ``inspect.unwrap`` gives it back.
+``@compiled`` puts the function or class of the same name from ``registrar._native.<module>``, or
+from the extension that module shares, in the place of the Python one, where it was built and
+``REGISTRAR_PURE`` is not set. The Python one stays its specification: ``inspect.unwrap`` gives it
+back.
 """
 
 from __future__ import annotations
@@ -10,7 +11,8 @@ from __future__ import annotations
 import functools
 import importlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import TypeVar, cast
 
 Body = TypeVar("Body", bound=Callable[..., object])
@@ -20,17 +22,23 @@ PURE = os.environ.get("REGISTRAR_PURE", "") not in ("", "0")
 
 EXTENSIONS = (
     "certificate",
+    "channel",
     "codec",
-    "exchanges",
     "matching",
     "revoked",
-    "sequence_numbers",
-    "short_way",
     "signatures",
-    "symmetric",
     "ticket_batch",
 )
-"""The extensions a full build has; each is the twin of one Python module."""
+"""The extensions a full build has; each is the twin of a Python module of its name, or of several
+that must not pay for calling each other."""
+
+_OF_CHANNEL = (
+    *("certificates", "client_channel", "sequence_numbers", "server_channel", "symmetric"),
+    *("transport", "client_connection", "exchanges", "key_queue"),
+)
+
+SHARED: Mapping[str, str] = MappingProxyType(dict.fromkeys(_OF_CHANNEL, "channel"))
+"""The extension of a module that has none of its name."""
 
 
 def missing_extensions() -> tuple[str, ...]:
@@ -49,7 +57,8 @@ def compiled(body: Body) -> Body:
     """Return the compiled twin of a function or class, or ``body`` itself where there is none."""
     if PURE:
         return body
-    twin = getattr(_load(body.__module__.rpartition(".")[2]), body.__name__, None)
+    name = body.__module__.rpartition(".")[2]
+    twin = getattr(_load(SHARED.get(name, name)), body.__name__, None)
     if twin is None:
         return body
     if isinstance(body, type):

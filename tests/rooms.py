@@ -92,8 +92,13 @@ def violations(package: Path) -> list[str]:
     return found
 
 
+NATIVE_ROOMS = {"channel.pyx": {"status", "ua", "wire"}}
+"""Beside ``errors``. ``channel`` stands for modules of ``ua`` and ``wire`` that hold each other; it
+goes by their tables, limits and events, and leaves to them what is not worth having twice."""
+
+
 def native_violations(folder: Path) -> list[str]:
-    """Return the imports of Cython sources in ``folder`` that reach beyond ``registrar.errors``."""
+    """Return the imports of Cython sources in ``folder`` that reach beyond what is theirs."""
     pattern = re.compile(r"^\s*(?:from|import|cimport)\s+(registrar[\w.]*)", re.MULTILINE)
     return [
         f"{path.name}: imports {name}"
@@ -101,6 +106,7 @@ def native_violations(folder: Path) -> list[str]:
         if path.suffix in {".pyx", ".pxi", ".pxd"}
         for name in pattern.findall(path.read_text(encoding="utf-8"))
         if name != "registrar.errors"
+        and not (name.split(".")[1:2] and name.split(".")[1] in NATIVE_ROOMS.get(path.name, ()))
     ]
 
 

@@ -13,9 +13,9 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPubl
 from registrar.errors import SecurityChecksFailed
 from registrar.ua.security_policy import AsymmetricEncryption, AsymmetricSignature, SecurityPolicy
 
-_SHA256 = hashes.SHA256()
+DIGEST = hashes.SHA256()
 
-_SIGNATURES: Mapping[AsymmetricSignature, padding.AsymmetricPadding] = MappingProxyType(
+SIGNATURES: Mapping[AsymmetricSignature, padding.AsymmetricPadding] = MappingProxyType(
     {
         AsymmetricSignature.RSA_PKCS1_SHA256: padding.PKCS1v15(),
         AsymmetricSignature.RSA_PSS_SHA256: padding.PSS(
@@ -24,7 +24,7 @@ _SIGNATURES: Mapping[AsymmetricSignature, padding.AsymmetricPadding] = MappingPr
     }
 )
 
-_ENCRYPTIONS: Mapping[AsymmetricEncryption, padding.AsymmetricPadding] = MappingProxyType(
+ENCRYPTIONS: Mapping[AsymmetricEncryption, padding.AsymmetricPadding] = MappingProxyType(
     {
         AsymmetricEncryption.RSA_OAEP_SHA1: padding.OAEP(
             mgf=padding.MGF1(hashes.SHA1()),  # noqa: S303 - what Basic256Sha256 prescribes
@@ -40,7 +40,7 @@ _ENCRYPTIONS: Mapping[AsymmetricEncryption, padding.AsymmetricPadding] = Mapping
 
 def sign(policy: SecurityPolicy, key: RSAPrivateKey, data: bytes) -> bytes:
     """Return the signature of ``data``; one private-key operation."""
-    return key.sign(data, _SIGNATURES[policy.asymmetric_signature], _SHA256)
+    return key.sign(data, SIGNATURES[policy.asymmetric_signature], DIGEST)
 
 
 def verify(policy: SecurityPolicy, key: RSAPublicKey, signature: bytes, data: bytes) -> None:
@@ -50,7 +50,7 @@ def verify(policy: SecurityPolicy, key: RSAPublicKey, signature: bytes, data: by
         SecurityChecksFailed: it is not the signature of ``data`` by the holder of ``key``.
     """
     try:
-        key.verify(signature, data, _SIGNATURES[policy.asymmetric_signature], _SHA256)
+        key.verify(signature, data, SIGNATURES[policy.asymmetric_signature], DIGEST)
     except InvalidSignature as error:
         raise SecurityChecksFailed("the signature does not verify") from error
 
@@ -58,7 +58,7 @@ def verify(policy: SecurityPolicy, key: RSAPublicKey, signature: bytes, data: by
 def encrypt(policy: SecurityPolicy, key: RSAPublicKey, plain: bytes) -> bytes:
     """Encrypt ``plain``, block by block; all blocks but the last are filled."""
     size = plain_block_size(policy, key.key_size)
-    scheme = _ENCRYPTIONS[policy.asymmetric_encryption]
+    scheme = ENCRYPTIONS[policy.asymmetric_encryption]
     return b"".join(key.encrypt(plain[at : at + size], scheme) for at in range(0, len(plain), size))
 
 
@@ -72,7 +72,7 @@ def decrypt(policy: SecurityPolicy, key: RSAPrivateKey, cipher: bytes) -> tuple[
         The plaintext, with zeros for a block that failed, and whether all blocks were right.
     """
     size = key.key_size // 8
-    scheme = _ENCRYPTIONS[policy.asymmetric_encryption]
+    scheme = ENCRYPTIONS[policy.asymmetric_encryption]
     blocks = []
     intact = True
     for at in range(0, len(cipher), size):

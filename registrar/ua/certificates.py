@@ -12,6 +12,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
 from registrar.errors import SecurityChecksFailed
+from registrar.native import compiled
 from registrar.status import StatusCode
 from registrar.ua.limits import MAX_CHAIN_LENGTH
 from registrar.ua.security_policy import SecurityPolicy
@@ -19,6 +20,7 @@ from registrar.ua.security_policy import SecurityPolicy
 _SEQUENCE = 0x30
 
 
+@compiled
 def split_chain(blob: bytes) -> tuple[bytes, ...]:
     """Split certificates that stand in a row, the leaf first (OPC 10000-6 §6.7.2.3).
 
@@ -38,6 +40,7 @@ def split_chain(blob: bytes) -> tuple[bytes, ...]:
     return tuple(certificates)
 
 
+@compiled
 def leaf_of(blob: bytes) -> bytes:
     """Return the first certificate of a chain; what follows it is not looked at.
 

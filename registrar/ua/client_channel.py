@@ -16,6 +16,7 @@ from registrar.errors import (
     SecurityChecksFailed,
     ServiceFailed,
 )
+from registrar.native import compiled
 from registrar.status import StatusCode, is_bad
 from registrar.ua import open_chunk, transport
 from registrar.ua.application_identity import ApplicationIdentity
@@ -53,7 +54,6 @@ from registrar.ua.opening import (
 from registrar.ua.outward import encode_outward
 from registrar.ua.security_policy import NONE, SecurityPolicy
 from registrar.ua.sequence_numbers import RequestIds
-from registrar.ua.short_way import ShortWay
 
 _None = ua.MessageSecurityMode.None_
 _ERR = {b"ERR": MAX_ERROR_SIZE}
@@ -74,6 +74,7 @@ CLIENT_EXPECTS: Mapping[ChannelState, Mapping[bytes, int]] = MappingProxyType(
 negotiated buffer size holds as well."""
 
 
+@compiled
 class ClientChannel:
     """The client's end. See the picture above for the order of calls."""
 
@@ -86,7 +87,6 @@ class ClientChannel:
         "_opened_at",
         "_outstanding",
         "_requested_lifetime_s",
-        "_short_way",
         "expires_at",
         "next_request_id",
         "peer_certificate",
@@ -144,7 +144,6 @@ class ClientChannel:
         self.next_request_id = RequestIds().take
         """Returns a RequestId that no outstanding request has; never 0."""
         self._outstanding: set[int] = set()
-        self._short_way: ShortWay | None = None
         self.private_key_operations = 0
         self.renew_at: float | None = None
         """Monotonic seconds at which to send the next ``open_request``."""
@@ -167,6 +166,11 @@ class ClientChannel:
         return self._conversation.mode
 
     @property
+    def tokens(self) -> Mapping[int, float]:
+        """Until when it takes which token, monotonic seconds by TokenId; the older first."""
+        return {token.token_id: token.expires_at for token in self._conversation.tokens}
+
+    @property
     def channel_id(self) -> int:
         """Its SecureChannelId; 0 before it is open."""
         return self._conversation.channel_id
@@ -175,6 +179,11 @@ class ClientChannel:
     def outstanding(self) -> int:
         """Requests without a response."""
         return len(self._outstanding)
+
+    @property
+    def unfinished_size(self) -> int:
+        """Bytes that are kept of chunks and messages which are not complete."""
+        return self._conversation.unfinished_size
 
     def hello(self) -> bytes:
         """Return the HEL to send first."""
@@ -198,16 +207,14 @@ class ClientChannel:
     def receive_response(self, data: bytes, now: float) -> tuple[int, bytes] | None:
         """Return RequestId and message where ``data`` is one whole response; else None.
 
-        The short way beside ``receive``, which has to take what this gives back, and with the same
-        errors.
+        Beside ``receive``, which has to take what this gives back, and with the same errors.
         """
-        if self._short_way is None or not self._conversation.is_between_chunks:
+        if not self._conversation.is_one_message(data, now):
             return None
-        try:
-            return self._short_way.receive(data, now)
-        except RegistrarError:
-            self._conversation.enter(ChannelState.CLOSED)
-            raise
+        for event in self.receive(data, now):
+            if isinstance(event, MessageReceived):
+                return event.request_id, event.body
+        raise Misuse("a whole message that completes none")
 
     def open_request(
         self, *, nonce: bytes, requested_lifetime_s: float, now: float, timestamp: datetime
@@ -268,10 +275,6 @@ class ClientChannel:
             MessageTooLarge: beyond the server's limits; nothing was used up.
             Misuse: more than ``max_outstanding`` requests wait for their response.
         """
-        if self._short_way is not None and self.state is ChannelState.OPEN:
-            chunk = self._short_way.send(request_id, body, now)
-            if chunk is not None:
-                return chunk
         if len(self._outstanding) >= self._conversation.limits.max_outstanding:
             raise Misuse(f"more than {len(self._outstanding)} outstanding requests")
         status = StatusCode.BadRequestTooLarge
@@ -375,7 +378,6 @@ class ClientChannel:
             peer_nonce=nonce,
         )
         settle(conversation, token, send_with_it=True)
-        self._short_way = conversation.short_way(self._outstanding)
         self._open_request_id = None
         return ChannelOpened(
             channel_id=granted.ChannelId,
@@ -387,8 +389,6 @@ class ClientChannel:
     def _on_message(self, chunk: Chunk, now: float) -> MessageReceived | MessageAborted | None:
         conversation = self._conversation
         request_id, body = conversation.open_chunk(chunk, now)
-        if self._short_way is None:  # until the peer uses the token of a renewal
-            self._short_way = conversation.short_way(self._outstanding)
         self._check_outstanding(request_id)
         event = conversation.add_chunk(chunk, request_id, body)
         if event is not None:

@@ -9,7 +9,7 @@ input is translated there, once.
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType, ModuleType
 from typing import Any, Protocol, TypeVar
 
@@ -25,6 +25,9 @@ from registrar.ua.structure import decoder_of, encoder_of
 from registrar.ua.variant import decode_variant, encode_variant
 
 T = TypeVar("T")
+
+CallResult = tuple[int, int, int, list[ua.Variant]]
+"""RequestHandle, ServiceResult, StatusCode of the Method, output arguments."""
 
 MESSAGES: tuple[type, ...] = (
     ua.ServiceFault,
@@ -96,6 +99,10 @@ class Coder(Protocol):
         """
         ...
 
+    def same(self, cls: type, first: list[Any], second: list[Any]) -> bool:
+        """Tell whether two lists hold equal structures ``cls``, in the same order."""
+        ...
+
 
 class _PythonCoder:
     """The specification of the compiled one."""
@@ -118,6 +125,9 @@ class _PythonCoder:
         if end != len(data):
             raise DecodingError(f"{len(data) - end} bytes behind the end of the message")
         return value
+
+    def same(self, cls: type, first: list[Any], second: list[Any]) -> bool:
+        return first == second
 
 
 @compiled
@@ -193,6 +203,36 @@ class MessageCoder:
             cls, at = self._type_of(body, limits)
         return self._coder.decode(cls, body, at, limits)
 
+    def encode_call(
+        self,
+        header: ua.RequestHeader,
+        object_id: ua.NodeId,
+        method_id: ua.NodeId,
+        arguments: Sequence[ua.Variant],
+    ) -> bytes:
+        """Return the body of a CallRequest for one Method; else as ``encode``."""
+        method = ua.CallMethodRequest(object_id, method_id, list(arguments))
+        parameters = ua.CallParameters(MethodsToCall=[method])
+        return self.encode(ua.CallRequest(RequestHeader=header, Parameters=parameters))
+
+    def decode_call(self, body: bytes, limits: DecoderLimits) -> CallResult | None:
+        """Decode a CallResponse with one result that says nothing of its inputs.
+
+        Returns:
+            None where the message is another, or not that simple: ``decode`` then says what it is.
+
+        Raises:
+            DecodingError: as ``decode``.
+        """
+        message = self.decode(body, limits)
+        if type(message) is not ua.CallResponse or len(message.Results or ()) != 1:
+            return None
+        header, (result,) = message.ResponseHeader, message.Results
+        if result.InputArgumentResults or result.InputArgumentDiagnosticInfos:
+            return None
+        status, outputs = result.StatusCode.value, list(result.OutputArguments or ())
+        return header.RequestHandle, header.ServiceResult.value, status, outputs
+
 
 class Codec:
     """Messages, structures and Variants to bytes and back."""
@@ -208,6 +248,12 @@ class Codec:
         )
         self.encode_message = messages.encode
         self.decode_message = messages.decode
+        self.encode_call = messages.encode_call
+        self.decode_call = messages.decode_call
+
+    def are_same(self, cls: type[T], first: list[T], second: list[T]) -> bool:
+        """Tell whether two lists hold equal structures ``cls``, in the same order."""
+        return self._coder.same(cls, first, second)
 
     def encode_structure(self, value: Any) -> bytes:
         """Return the fields of a structure without its type, as in a file of a TrustList.
@@ -249,6 +295,9 @@ class Codec:
 _CODEC = Codec(make_coder(fields))
 encode_message = _CODEC.encode_message
 decode_message = _CODEC.decode_message
+encode_call = _CODEC.encode_call
+decode_call = _CODEC.decode_call
+are_same = _CODEC.are_same
 encode_structure = _CODEC.encode_structure
 decode_structure = _CODEC.decode_structure
 encode_value = _CODEC.encode_value

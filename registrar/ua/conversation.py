@@ -31,7 +31,6 @@ from registrar.ua.events import (
 from registrar.ua.limits import MAX_ERROR_SIZE, ChannelLimits
 from registrar.ua.security_policy import NONE, SecurityPolicy
 from registrar.ua.sequence_numbers import ReceiveSequence, SendSequence
-from registrar.ua.short_way import ShortWay
 from registrar.ua.symmetric import (
     CHUNK_HEADER,
     SEQUENCE_HEADER,
@@ -52,6 +51,8 @@ from registrar.ua.transport import (
 
 GRACE = 1.25
 """A token is taken until this much of its lifetime has passed (OPC 10000-4 §5.6.2)."""
+
+_LEAST_CHUNK = CHUNK_HEADER.size + SEQUENCE_HEADER.size
 
 KEPT_TOKENS = 2
 """The current token and the one before or after it."""
@@ -105,7 +106,6 @@ class Conversation:
         "_assembler",
         "_expected",
         "_handlers",
-        "_is_all_taken",
         "_reader",
         "channel_id",
         "first_sequence_number",
@@ -146,7 +146,6 @@ class Conversation:
         self._handlers = handlers
         self._expected = expected
         self._reader = ChunkReader(expected[ChannelState.START])
-        self._is_all_taken = True
 
     # Receiving
 
@@ -167,48 +166,34 @@ class Conversation:
         while not self.open_pending:
             chunk = reader.next()
             if chunk is None:
-                self._is_all_taken = not reader.buffered
                 return events
             event = self._handlers[chunk.message_type](chunk, now)
             if event is not None:
                 events.append(event)
             if self.state is ChannelState.CLOSED:
                 return events
-        self._is_all_taken = not reader.buffered
         if reader.buffered > 2 * self.limits.receive_buffer_size:
             raise ProtocolViolation("too many bytes before an OPN was answered")
         return events
 
-    def short_way(self, outstanding: set[int]) -> ShortWay | None:
-        """Return the short way of whole messages under the one token there is.
-
-        Args:
-            outstanding: RequestIds that wait for a response; changed by whoever goes that way.
-        """
-        negotiated, token, limits = self.negotiated, self.sending, self.limits
-        if negotiated is None or token is None or self.tokens != [token]:
-            return None
-        send_size = token.sealing.body_size(negotiated.send_chunk_size)
-        return ShortWay(
-            channel_id=self.channel_id,
-            token_id=token.token_id,
-            expires_at=token.expires_at,
-            sealing=token.sealing,
-            opening=token.opening,
-            sends=self.send_sequence,
-            receives=self.receive_sequence,
-            unfinished=self._assembler.parts,
-            receive_size=negotiated.receive_chunk_size,
-            receive_message_size=limits.max_message_size,
-            send_size=min(send_size, negotiated.send_message_size or send_size),
-            outstanding=outstanding,
-            max_outstanding=limits.max_outstanding,
+    def is_one_message(self, data: bytes, now: float) -> bool:
+        """Tell whether ``data`` is one chunk, by its header a whole message under the one token."""
+        if (
+            self.state is not ChannelState.OPEN
+            or self.open_pending
+            or self._reader.buffered
+            or self._assembler.parts
+            or self.negotiated is None
+            or len(self.tokens) != 1
+        ):
+            return False
+        [token] = self.tokens
+        return (
+            _LEAST_CHUNK <= len(data) <= self.negotiated.receive_chunk_size
+            and now <= token.expires_at
+            and CHUNK_HEADER.unpack_from(data)
+            == (b"MSG" + FINAL, len(data), self.channel_id, token.token_id)
         )
-
-    @property
-    def is_between_chunks(self) -> bool:
-        """Whether the channel is open, and all that came was taken."""
-        return self.state is ChannelState.OPEN and not self.open_pending and self._is_all_taken
 
     @property
     def unfinished_size(self) -> int:

@@ -9,6 +9,7 @@ from types import MappingProxyType
 from asyncua import ua
 
 from registrar.errors import Misuse, ProtocolViolation, RegistrarError, SecurityChecksFailed
+from registrar.native import compiled
 from registrar.status import StatusCode
 from registrar.ua import open_chunk, transport
 from registrar.ua.application_identity import ApplicationIdentity
@@ -67,6 +68,7 @@ SERVER_EXPECTS: Mapping[ChannelState, Mapping[bytes, int]] = MappingProxyType(
 negotiated buffer size holds as well."""
 
 
+@compiled
 class ServerChannel:
     """The server's end. It finds out who calls; whether it is trusted is decided elsewhere."""
 
@@ -138,6 +140,11 @@ class ServerChannel:
     def mode(self) -> ua.MessageSecurityMode:
         """Its SecurityMode."""
         return self._conversation.mode
+
+    @property
+    def tokens(self) -> Mapping[int, float]:
+        """Until when it takes which token, monotonic seconds by TokenId; the older first."""
+        return {token.token_id: token.expires_at for token in self._conversation.tokens}
 
     def receive(self, data: bytes, now: float) -> list[Event]:
         """Take bytes of the client in and return what happened.

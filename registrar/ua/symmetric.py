@@ -109,6 +109,7 @@ class ChunkSecurity(Protocol):
         """
 
 
+@compiled
 class PlainChunks:
     """Chunks of a channel without security."""
 

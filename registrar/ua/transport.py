@@ -12,6 +12,7 @@ import struct
 from dataclasses import dataclass
 
 from registrar.errors import DecodingError
+from registrar.native import compiled
 from registrar.status import StatusCode
 from registrar.ua.limits import MAX_URL, MIN_BUFFER_SIZE, ChannelLimits
 
@@ -131,6 +132,7 @@ def encode_acknowledge(acknowledge: Acknowledge) -> bytes:
     return _with_header(b"ACK", body)
 
 
+@compiled
 def decode_acknowledge(body: bytes) -> Acknowledge:
     """Decode the body of an ACK.
 

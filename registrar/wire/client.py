@@ -27,13 +27,12 @@ from registrar.errors import (
     TimedOut,
     Unavailable,
 )
-from registrar.status import StatusCode, is_bad
+from registrar.status import StatusCode
 from registrar.ua.client_channel import ClientChannel
 from registrar.ua.security_policy import NONE
 from registrar.ua.user_tokens import AnonymousUser, X509User
 from registrar.wire.certificates import application_uris
 from registrar.wire.client_checks import (
-    as_many,
     collect_references,
     compare_endpoints,
     parse_url,
@@ -48,7 +47,7 @@ from registrar.wire.client_session import (
     check_created,
     create_request,
 )
-from registrar.wire.exchanges import failure_of, known_status
+from registrar.wire.exchanges import as_many, known_status
 from registrar.wire.key_queue import KeyQueue
 from registrar.wire.limits import ClientLimits
 
@@ -57,6 +56,11 @@ __all__ = ["ChannelSecurity", "Client", "UserToken"]
 Response = TypeVar("Response")
 
 DEFAULT_LIMITS = ClientLimits()
+
+# Made once, since the defaults of asyncua make one each time.
+NO_TOKEN = ua.SessionAuthenticationToken()
+NEVER = ua.UtcTime(1601, 1, 1)
+NO_ENCODING = ua.QualifiedName()
 
 
 class Client:
@@ -79,7 +83,7 @@ class Client:
         self._application_uri = application_uri
         self._limits = limits
         self._token: ua.NodeId | None = None
-        self._header = ua.RequestHeader()
+        self._header = ua.RequestHeader(AuthenticationToken=NO_TOKEN, Timestamp=NEVER)
         """Of every request; its bytes are made before the next one changes it."""
         self._signatures = 0
 
@@ -252,7 +256,7 @@ class Client:
         endpoints = list(result.ServerEndpoints or ())
         if discovered is not None:
             compare_endpoints(discovered, endpoints)
-        self._token = result.AuthenticationToken
+        self._token = self._header.AuthenticationToken = result.AuthenticationToken
         offered = token_policies(
             endpoints, policy_uri=security.policy.uri, mode=security.mode, url=self.url
         )
@@ -277,7 +281,7 @@ class Client:
         parameters = ua.ReadParameters(
             TimestampsToReturn=ua.TimestampsToReturn.Neither,
             NodesToRead=[
-                ua.ReadValueId(NodeId=node_id, AttributeId=attribute)
+                ua.ReadValueId(node_id, attribute, DataEncoding=NO_ENCODING)
                 for node_id, attribute in nodes
             ],
         )
@@ -358,24 +362,15 @@ class Client:
         Raises:
             ServiceFailed: the Method or the service failed; ``status`` says how.
         """
-        method = ua.CallMethodRequest(
-            ObjectId=object_id, MethodId=method_id, InputArguments=list(arguments)
-        )
-        response = await self._call([method])
-        (result,) = as_many((method,), response.Results)
-        if is_bad(result.StatusCode.value):
-            raise failure_of(result.StatusCode.value, f"method {method_id.to_string()}")
-        return list(result.OutputArguments or ())
+        header = self._session_header()
+        return await self._connection.call(header, object_id, method_id, arguments)
 
     async def call_all(self, requests: Sequence[ua.CallMethodRequest]) -> list[ua.CallMethodResult]:
         """Call Methods in one request and return their results, in order."""
-        response = await self._call(list(requests))
-        return as_many(requests, response.Results)
-
-    def _call(self, methods: list[ua.CallMethodRequest]) -> asyncio.Future[ua.CallResponse]:
-        parameters = ua.CallParameters(MethodsToCall=methods)
+        parameters = ua.CallParameters(MethodsToCall=list(requests))
         request = ua.CallRequest(RequestHeader=self._header, Parameters=parameters)
-        return self._request(request, ua.CallResponse)
+        response = await self._request(request, ua.CallResponse)
+        return as_many(requests, response.Results)
 
     async def close(self) -> None:
         """Close Session, channel and TCP, each within ``close_s``; idempotent, never raises."""
@@ -389,7 +384,10 @@ class Client:
     def _request(
         self, request: Any, expected: type[Response], patience_s: float | None = None
     ) -> asyncio.Future[Response]:
+        request.RequestHeader = self._session_header()
+        return self._connection.exchange(request, expected, patience_s)
+
+    def _session_header(self) -> ua.RequestHeader:
         if self._token is None:
             raise Misuse("no Session")
-        request.RequestHeader.AuthenticationToken = self._token
-        return self._connection.exchange(request, expected, patience_s)
+        return self._header

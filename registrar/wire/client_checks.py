@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Container, Iterable, Sequence, Sized
+from collections.abc import Container, Iterable, Sequence
 from typing import TypeVar
 
 from asyncua import ua
 
 from registrar.errors import ProtocolViolation, Reason, SecurityChecksFailed
 from registrar.status import StatusCode, is_bad
+from registrar.ua.codec import are_same
 from registrar.wire.exchanges import failure_of, known_status
 
-Item = TypeVar("Item")
 Place = TypeVar("Place")
 
 DEFAULT_PORT = 4840
@@ -51,8 +51,8 @@ def compare_endpoints(
     Raises:
         SecurityChecksFailed: with the reason ENDPOINTS_ALTERED.
     """
-    if list(discovered) == list(secured):  # in all fields, and so in those that count
-        return
+    if are_same(ua.EndpointDescription, list(discovered), list(secured)):
+        return  # in all fields, and so in those that count
     before, now = Counter(map(_essence, discovered)), Counter(map(_essence, secured))
     if before != now:
         missing, added = (before - now).total(), (now - before).total()
@@ -103,21 +103,6 @@ def token_policies(
         for endpoint in (exact or fitting)[:1]
         for policy in endpoint.UserIdentityTokens or ()
     ]
-
-
-def as_many(asked: Sized, answered: Sequence[Item] | None) -> list[Item]:
-    """Return the results of a service, one for each operation.
-
-    Raises:
-        ProtocolViolation: another number of results.
-    """
-    results = list(answered or ())
-    if len(results) != len(asked):
-        raise ProtocolViolation(
-            f"{len(results)} results for {len(asked)} operations",
-            status=StatusCode.BadUnknownResponse,
-        )
-    return results
 
 
 def collect_references(

@@ -10,15 +10,19 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import Any, TypeVar, cast
+
+from asyncua import ua
 
 from registrar.errors import (
     RegistrarError,
     TimedOut,
     Unavailable,
 )
+from registrar.native import compiled
 from registrar.status import StatusCode
 from registrar.ua.client_channel import ClientChannel
 from registrar.ua.codec import decode_message, encode_message
@@ -38,8 +42,16 @@ from registrar.wire.limits import ClientLimits
 T = TypeVar("T")
 
 
+@compiled
 class ClientConnection(asyncio.Protocol):
-    """A channel over a socket; ``opened`` is done when requests may be sent."""
+    """A channel over a socket; ``opened`` is done when requests may be sent.
+
+    Args:
+        channel: not yet used.
+        key_bits: of our key; 0 without security.
+        limits: what the connection may cost.
+        keys: for our private-key work.
+    """
 
     def __init__(
         self, channel: ClientChannel, *, key_bits: int, limits: ClientLimits, keys: KeyQueue
@@ -133,6 +145,23 @@ class ClientConnection(asyncio.Protocol):
             raise self._error
         return self._exchanges.ask(request, expected, patience_s)
 
+    def call(
+        self,
+        header: ua.RequestHeader,
+        object_id: ua.NodeId,
+        method_id: ua.NodeId,
+        arguments: Sequence[ua.Variant],
+    ) -> asyncio.Future[list[ua.Variant]]:
+        """Call a Method and return the future of its output arguments.
+
+        Raises:
+            ServiceFailed: the Method or the service failed; ``status`` says how.
+            ProtocolViolation, TimedOut, Unavailable: as ``exchange``.
+        """
+        if self._error is not None:
+            raise self._error
+        return self._exchanges.call(header, object_id, method_id, arguments)
+
     def work(self, job: Callable[[], T]) -> asyncio.Future[T]:
         """Return the future of a job with our private key."""
         return self._keys.submit(self._address, self._key_bits, job)
@@ -166,7 +195,7 @@ class ClientConnection(asyncio.Protocol):
             for event in self._channel.receive(data, self._loop.time()):
                 if self._error is not None:  # the event before ended the connection
                     return
-                HANDLERS[type(event)](self, event)
+                getattr(self, HANDLERS[type(event)])(event)
         except RegistrarError as error:
             self.fail(error)
 
@@ -209,7 +238,7 @@ class ClientConnection(asyncio.Protocol):
         self._exchanges.answer(event.request_id, event.body)
 
     def _on_abort(self, event: MessageAborted) -> None:
-        future, expected, _, _ = self._exchanges.waiting.pop(event.request_id)
+        future, expected, *_ = self._exchanges.waiting.pop(event.request_id)
         if not future.done():
             future.set_exception(failure_of(event.status, service_of(expected)))
 
@@ -221,21 +250,21 @@ class ClientConnection(asyncio.Protocol):
     def _private(self, job: Callable[[], T], then: Callable[[T], None]) -> None:
         """Run ``job`` as private-key work where it is some, and hand its result to ``then``."""
 
-        def settle(future: asyncio.Future[T]) -> None:
-            if future.cancelled() or self._error is not None:
-                future.cancelled() or future.exception()
+        def settle(result: T, error: Exception | None) -> None:
+            if self._error is not None:
                 return
-            error = future.exception()
-            if error is None:
-                then(future.result())
-            elif isinstance(error, RegistrarError):
-                self.fail(error)
-            else:
-                self.fail(Unavailable(f"opening failed: {type(error).__name__}"))
+            try:
+                if error is not None:
+                    raise error
+                then(result)
+            except RegistrarError as failure:
+                self.fail(failure)
+            except Exception as failure:  # a job ends here
+                self.fail(Unavailable(f"opening failed: {type(failure).__name__}"))
 
         try:
             if self._key_bits:
-                self.work(job).add_done_callback(settle)
+                self._keys.hand_over(self._address, self._key_bits, job, settle)
             else:
                 then(job())
         except RegistrarError as error:
@@ -261,7 +290,7 @@ class ClientConnection(asyncio.Protocol):
         if self._tick is not None:
             self._tick.cancel()
             self._tick = None
-        for future, _, _, _ in self._exchanges.waiting.values():
+        for future, *_ in self._exchanges.waiting.values():
             if not future.done():
                 future.set_exception(self._error)
         self._exchanges.waiting.clear()
@@ -289,7 +318,7 @@ class ClientConnection(asyncio.Protocol):
             self.fail(TimedOut("the token of the channel was not renewed in time"))
             return
         following = self._ends_at
-        for future, expected, deadline, _ in self._exchanges.waiting.values():
+        for future, expected, deadline, *_ in self._exchanges.waiting.values():
             if future.done():
                 continue
             if deadline > now:
@@ -312,11 +341,13 @@ class ClientConnection(asyncio.Protocol):
         return expires_at
 
 
-HANDLERS: dict[type[Event], Callable[[ClientConnection, Any], None]] = {
-    Acknowledged: ClientConnection._on_acknowledged,
-    OpenReceived: ClientConnection._on_open,
-    MessageReceived: ClientConnection._on_message,
-    MessageAborted: ClientConnection._on_abort,
-    ErrorReceived: ClientConnection._on_error,
-}
+HANDLERS: Mapping[type[Event], str] = MappingProxyType(
+    {
+        Acknowledged: "_on_acknowledged",
+        OpenReceived: "_on_open",
+        MessageReceived: "_on_message",
+        MessageAborted: "_on_abort",
+        ErrorReceived: "_on_error",
+    }
+)
 """What a Client does on each event; a missing one is never reported to Clients."""

@@ -7,19 +7,25 @@ hear: TCP ─▶ chunk ─▶ decode ─▶ which request? ──▶ │
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence, Sized
 from datetime import UTC, datetime
 from typing import Any, TypeAlias, TypeVar
+
+from asyncua import ua
 
 from registrar.errors import ProtocolViolation, Reason, RegistrarError, ServiceFailed, Unavailable
 from registrar.native import compiled
 from registrar.status import StatusCode, is_bad, name_of
 from registrar.ua.client_channel import ClientChannel
+from registrar.ua.codec import encode_call
 from registrar.ua.limits import DecoderLimits
 
+Item = TypeVar("Item")
 Response = TypeVar("Response")
 Encode: TypeAlias = Callable[[Any], bytes]
 Decode: TypeAlias = Callable[[bytes, DecoderLimits], Any]
+Waiting: TypeAlias = tuple[asyncio.Future[Any], type, float, int, ua.NodeId | None]
+"""Future, class of the response, deadline, RequestHandle, and the Method of a single Call."""
 
 BUSY = frozenset(
     {
@@ -69,6 +75,35 @@ def failure_of(status: int, what: str) -> RegistrarError:
 def service_of(response: type) -> str:
     """Return the name of the service that ``response`` answers, for people."""
     return response.__name__.removesuffix("Response")
+
+
+def as_many(asked: Sized, answered: list[Item] | None) -> list[Item]:
+    """Return the results of a service, one for each operation.
+
+    Raises:
+        ProtocolViolation: another number of results.
+    """
+    results = answered or []
+    if len(results) != len(asked):
+        raise ProtocolViolation(
+            f"{len(results)} results for {len(asked)} operations",
+            status=StatusCode.BadUnknownResponse,
+        )
+    return results
+
+
+def settle_call(
+    future: asyncio.Future[list[ua.Variant]], response: Any, method_id: ua.NodeId
+) -> None:
+    """Give ``future`` what the one Method of a CallResponse gave, or its failure."""
+    try:
+        (result,) = as_many((method_id,), response.Results)
+        if is_bad(result.StatusCode.value):
+            raise failure_of(result.StatusCode.value, f"method {method_id.to_string()}")
+    except RegistrarError as error:  # the Method failed; the connection goes on
+        future.set_exception(error)
+    else:
+        future.set_result(list(result.OutputArguments or ()))
 
 
 def _write_nowhere(_: bytes) -> None:
@@ -140,8 +175,8 @@ class Exchanges:
         """Requests made, answered or not."""
         self.bytes_sent = 0
         self.bytes_received = 0
-        self.waiting: dict[int, tuple[asyncio.Future[Any], type, float, int]] = {}
-        """Future, class of the response, deadline and RequestHandle by RequestId."""
+        self.waiting: dict[int, Waiting] = {}
+        """By RequestId."""
 
     def ask(
         self, request: Any, expected: type[Response], patience_s: float | None
@@ -156,19 +191,38 @@ class Exchanges:
             ProtocolViolation: more requests than one connection may have.
             MessageTooLarge, Misuse: it cannot be sent.
         """
+        self._begin(request.RequestHeader)
+        return self._send(self._encode(request), expected, patience_s, None)
+
+    def call(
+        self,
+        header: ua.RequestHeader,
+        object_id: ua.NodeId,
+        method_id: ua.NodeId,
+        arguments: Sequence[ua.Variant],
+    ) -> asyncio.Future[list[ua.Variant]]:
+        """Call a Method and return the future of its output arguments; else as ``ask``."""
+        self._begin(header)
+        body = encode_call(header, object_id, method_id, arguments)
+        return self._send(body, ua.CallResponse, None, method_id)
+
+    def _begin(self, header: ua.RequestHeader) -> None:
         if self.count >= self._most:
             raise ProtocolViolation(f"more than {self._most} requests on one connection")
         self.count += 1
-        header = request.RequestHeader
-        header.RequestHandle = self.count
+        header.RequestHandle = ua.IntegerId(self.count)
         header.Timestamp = datetime.now(UTC)
-        header.TimeoutHint = int(self._patience_s * 1000)
+        header.TimeoutHint = ua.UInt32(int(self._patience_s * 1000))
+
+    def _send(
+        self, body: bytes, expected: type, patience_s: float | None, method_id: ua.NodeId | None
+    ) -> asyncio.Future[Any]:
         request_id, now = self._channel.next_request_id(), self._loop.time()
-        chunks = self._channel.send(request_id, self._encode(request), now)
-        future: asyncio.Future[Response] = self._loop.create_future()
+        chunks = self._channel.send(request_id, body, now)
+        future: asyncio.Future[Any] = self._loop.create_future()
         limit = self._patience_s
         deadline = now + (limit if patience_s is None else min(patience_s, limit))
-        self.waiting[request_id] = (future, expected, deadline, self.count)
+        self.waiting[request_id] = (future, expected, deadline, self.count, method_id)
         self.bytes_sent += len(chunks)
         self.write(chunks)
         if deadline < self.wakes_at:
@@ -197,7 +251,7 @@ class Exchanges:
         Raises:
             Rejected: no response, of another type, or to another request; the future has it too.
         """
-        future, expected, _, handle = self.waiting.pop(request_id)
+        future, expected, _, handle, method_id = self.waiting.pop(request_id)
         if future.done():  # nobody waits any more
             return
         try:
@@ -212,12 +266,14 @@ class Exchanges:
             status = header.ServiceResult.value
             if is_bad(status):
                 future.set_exception(self._failure(status, service_of(expected)))
-            elif type(message) is expected:
-                future.set_result(message)
-            else:
+            elif type(message) is not expected:
                 raise ProtocolViolation(
                     f"a {type(message).__name__} instead of a {expected.__name__}"
                 )
+            elif method_id is None:
+                future.set_result(message)
+            else:
+                settle_call(future, message, method_id)
         except RegistrarError as error:
             future.set_exception(error)
             raise

@@ -14,11 +14,13 @@ import asyncio
 from collections import OrderedDict, deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import partial
 from time import perf_counter
 from typing import Any, TypeVar
 
 from registrar.errors import Misuse, Reason, Unavailable
+from registrar.native import compiled
 from registrar.status import StatusCode
 
 T = TypeVar("T")
@@ -36,38 +38,72 @@ with these 1 ms. A Client needs none; they took 3 % of its time."""
 MAX_KNOWN = 4_096
 """Addresses remembered as let in before; the one that was longest not heard of goes first."""
 
-Job = tuple[Callable[[], Any], "asyncio.Future[Any]"]
+Done = Callable[[Any, Exception | None], None]
+
+
+@dataclass(slots=True)
+class _Job:
+    """Work, and who is told what it gave: a future, or ``done``."""
+
+    work: Callable[[], Any]
+    address: str
+    is_known: bool
+    future: asyncio.Future[Any] | None = None
+    done: Done | None = None
+
+    @property
+    def is_given_up(self) -> bool:
+        return self.future is not None and self.future.cancelled()
+
+
+class _Row:
+    """The jobs of one address."""
+
+    __slots__ = ("address", "jobs")
+
+    def __init__(self, address: str) -> None:
+        self.address = address
+        self.jobs: deque[_Job] = deque()
 
 
 class _Rows:
     """Jobs of many addresses; ``take`` gives them in turn, every other one of a known address."""
 
-    __slots__ = ("_known", "_strange", "_turns")
+    __slots__ = ("_by_address", "_turns", "is_known_next")
 
     def __init__(self) -> None:
-        self._known: OrderedDict[str, deque[Job]] = OrderedDict()
-        self._strange: OrderedDict[str, deque[Job]] = OrderedDict()
-        self._turns = self._known, self._strange
+        self._by_address: dict[tuple[str, bool], _Row] = {}
+        self._turns: tuple[deque[_Row], deque[_Row]] = deque(), deque()
+        """Rows of strangers and of known addresses, in the order they are served."""
+        self.is_known_next = True
 
     def __bool__(self) -> bool:
-        return bool(self._known or self._strange)
+        return bool(self._by_address)
 
-    def add(self, address: str, job: Job, *, is_known: bool) -> None:
-        rows = self._known if is_known else self._strange
-        rows.setdefault(address, deque()).append(job)
+    def add(self, job: _Job) -> None:
+        key = job.address, job.is_known
+        row = self._by_address.get(key)
+        if row is None:
+            row = self._by_address[key] = _Row(job.address)
+            self._turns[job.is_known].append(row)
+        row.jobs.append(job)
 
-    def take(self) -> Job:
+    def take(self) -> _Job:
         """Return the next job; there must be one."""
-        one, other = self._turns
-        rows, other = (one, other) if one else (other, one)
-        self._turns = other, rows
-        address, row = rows.popitem(last=False)
-        job = row.popleft()
-        if row:
-            rows[address] = row
+        is_known = self.is_known_next if self._turns[self.is_known_next] else not self.is_known_next
+        rows = self._turns[is_known]
+        self.is_known_next = not is_known
+        row = rows.popleft()
+        job = row.jobs.popleft()
+        if row.jobs:
+            rows.append(row)
+        else:
+            del self._by_address[row.address, is_known]
         return job
 
 
+@compiled
+@compiled
 class KeyQueue:
     """Runs jobs of one event loop; share it among the Listeners or Clients of a process.
 
@@ -131,6 +167,24 @@ class KeyQueue:
         Raises:
             Unavailable: too many jobs wait, for this address or at all.
         """
+        loop = asyncio.get_running_loop()
+        job = self._admit(address, work)
+        job.future = loop.create_future()
+        job.future.add_done_callback(partial(self._count_down, job))
+        self._add(loop, job, key_bits)
+        return job.future
+
+    def hand_over(self, address: str, key_bits: int, work: Callable[[], Any], done: Done) -> None:
+        """Call ``done`` with the result of ``work()`` or with what it raised, in the same turn.
+
+        Raises:
+            Unavailable: too many jobs wait, for this address or at all.
+        """
+        job = self._admit(address, work)
+        job.done = done
+        self._add(asyncio.get_running_loop(), job, key_bits)
+
+    def _admit(self, address: str, work: Callable[[], Any]) -> _Job:
         count, is_known = self._counts.get(address, 0), address in self._known
         if count >= self._per_address or self._waiting[is_known] >= self._total:
             raise Unavailable(
@@ -139,19 +193,18 @@ class KeyQueue:
                 reason=Reason.BUSY,
                 status=StatusCode.BadTcpServerTooBusy,
             )
-        loop = asyncio.get_running_loop()
         self._counts[address] = count + 1
         self._waiting[is_known] += 1
-        future: asyncio.Future[T] = loop.create_future()
-        future.add_done_callback(partial(self._count_down, address, is_known))
+        return _Job(work, address, is_known)
+
+    def _add(self, loop: asyncio.AbstractEventLoop, job: _Job, key_bits: int) -> None:
         if key_bits > MAX_INLINE_BITS:
-            self._long.add(address, (work, future), is_known=is_known)
+            self._long.add(job)
             self._feed(loop)
         else:
-            self._short.add(address, (work, future), is_known=is_known)
+            self._short.add(job)
             if self._drain_handle is None:
                 self._drain_handle = loop.call_soon(self._drain, loop)
-        return future
 
     def close(self) -> None:
         """Let the threads end."""
@@ -160,22 +213,25 @@ class KeyQueue:
             self._pool = None
 
     def _drain(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Work for a turn; what comes meanwhile asks for none, since the handle still stands."""
         end = perf_counter() + self._turn_s
-        self._drain_handle = None
-        while self._short:
-            work, future = self._short.take()
-            if future.cancelled():
-                continue
-            try:
-                result = work()
-            except Exception as error:  # the job ends here; its future carries the error on
-                future.set_exception(error)
-            else:
-                future.set_result(result)
-            if perf_counter() >= end:
-                break
-        if self._short:
-            self._drain_handle = loop.call_soon(self._rest, loop, self._rest_turns)
+        try:
+            while self._short:
+                job = self._short.take()
+                if job.is_given_up:
+                    continue
+                try:
+                    result = job.work()
+                except Exception as error:  # the job ends here; who gave it is told the error
+                    self._end(loop, job, None, error)
+                else:
+                    self._end(loop, job, result, None)
+                if perf_counter() >= end:
+                    break
+        finally:
+            self._drain_handle = (
+                loop.call_soon(self._rest, loop, self._rest_turns) if self._short else None
+            )
 
     def _rest(self, loop: asyncio.AbstractEventLoop, turns: int) -> None:
         """Let the loop serve others for some turns, then go on."""
@@ -187,36 +243,45 @@ class KeyQueue:
     def _feed(self, loop: asyncio.AbstractEventLoop) -> None:
         """Give a job to each thread that has none."""
         while self._long and self._busy_threads < self._threads:
-            work, future = self._long.take()
-            if future.cancelled():
+            job = self._long.take()
+            if job.is_given_up:
                 continue
             self._busy_threads += 1
-            running = loop.run_in_executor(self._threads_of(), work)
-            running.add_done_callback(partial(self._fed, loop, future))
+            running = loop.run_in_executor(self._threads_of(), job.work)
+            running.add_done_callback(partial(self._fed, loop, job))
 
     def _fed(
-        self,
-        loop: asyncio.AbstractEventLoop,
-        future: asyncio.Future[Any],
-        running: asyncio.Future[Any],
+        self, loop: asyncio.AbstractEventLoop, job: _Job, running: asyncio.Future[Any]
     ) -> None:
         self._busy_threads -= 1
         error = running.exception()
-        if future.cancelled():
-            pass  # nobody wants it any more
-        elif error is not None:
-            future.set_exception(error)
-        else:
-            future.set_result(running.result())
+        if not job.is_given_up:
+            failure = error if error is None or isinstance(error, Exception) else Misuse(str(error))
+            self._end(loop, job, None if error else running.result(), failure)
         self._feed(loop)
 
-    def _count_down(self, address: str, is_known: bool, _: asyncio.Future[Any]) -> None:
-        self._waiting[is_known] -= 1
-        left = self._counts[address] - 1
+    def _end(
+        self, loop: asyncio.AbstractEventLoop, job: _Job, result: Any, error: Exception | None
+    ) -> None:
+        if job.done is not None:
+            self._count_down(job)
+            try:
+                job.done(result, error)
+            except Exception as failure:  # of whoever gave the job; others go on
+                loop.call_exception_handler({"message": "a job's end failed", "exception": failure})
+        elif job.future is not None:
+            if error is not None:
+                job.future.set_exception(error)
+            else:
+                job.future.set_result(result)
+
+    def _count_down(self, job: _Job, _: asyncio.Future[Any] | None = None) -> None:
+        self._waiting[job.is_known] -= 1
+        left = self._counts[job.address] - 1
         if left:
-            self._counts[address] = left
+            self._counts[job.address] = left
         else:
-            del self._counts[address]
+            del self._counts[job.address]
 
     def _threads_of(self) -> ThreadPoolExecutor:
         if self._pool is None:

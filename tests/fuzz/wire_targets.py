@@ -1,8 +1,8 @@
 """Targets on the wire: the stream of chunks, the decoder, and the state machines of both roles.
 
 Each takes arbitrary bytes and fails where something else than a refusal leaves our code, where
-pieces mean something else than the whole, where compiled and Python coder disagree, or where more
-is kept than came. What it returns says how far the bytes got.
+pieces mean something else than the whole, where compiled and Python coder or channel disagree, or
+where more is kept than came. What it returns says how far the bytes got.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ import struct
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from inspect import unwrap
+from typing import TypeVar
 
 from asyncua import ua
 
@@ -34,6 +36,8 @@ from registrar.ua.server_channel import ServerChannel
 from registrar.ua.symmetric import PlainChunks
 from tests.ua.codecs import COMPILED, PYTHON, result
 from tests.ua.samples import Sampler
+
+Channel = TypeVar("Channel", type[ServerChannel], type[ClientChannel])
 
 CHANNEL, TOKEN = 7, 1
 URL = "opc.tcp://device:4840"
@@ -95,61 +99,92 @@ def read_message(data: bytes) -> str:
 
 def read_as_server(data: bytes) -> str:
     """What a Client sends opens a channel, is a message or ends the channel; nothing else."""
-    channel = ServerChannel(channel_id=CHANNEL, identity_of=lambda _: None, limits=LIMITS)
+    return _both(_serve, ServerChannel, _pieces(data))
+
+
+def _serve(make: type[ServerChannel], parts: Sequence[bytes]) -> Transcript:
+    channel = make(channel_id=CHANNEL, identity_of=lambda _: None, limits=LIMITS)
     tokens = iter(range(1, 1 << 16))
 
-    def take(event: Event) -> None:
+    def take(event: Event) -> bytes:
         if isinstance(event, HelloReceived):
-            channel.acknowledge()
-        elif isinstance(event, OpenReceived):
+            return channel.acknowledge()
+        if isinstance(event, OpenReceived):
             requested = channel.process_open(event)
             token = next(tokens)
-            channel.accept_open(requested, token_id=token, nonce=b"", created_at=MOMENT, now=0)
-        elif isinstance(event, MessageReceived):
-            channel.send(event.request_id, b"answer", 0)
+            return channel.accept_open(
+                requested, token_id=token, nonce=b"", created_at=MOMENT, now=0
+            )
+        if isinstance(event, MessageReceived):
+            return channel.send(event.request_id, b"answer", 0)
+        return b""
 
-    return _converse(channel, _pieces(data), take)
+    return _converse(channel, parts, take)
 
 
 def read_as_client(data: bytes) -> str:
     """What a Server sends opens the channel, answers a request or ends the channel."""
-    channel = ClientChannel(endpoint_url=URL, limits=LIMITS)
+    return _both(_ask, ClientChannel, _pieces(data))
+
+
+def _ask(make: type[ClientChannel], parts: Sequence[bytes]) -> Transcript:
+    channel = make(endpoint_url=URL, limits=LIMITS)
     channel.hello()
 
-    def take(event: Event) -> None:
+    def take(event: Event) -> bytes:
         if isinstance(event, Acknowledged):
-            channel.open_request(nonce=b"", requested_lifetime_s=60, now=0, timestamp=MOMENT)
-        elif isinstance(event, OpenReceived):
+            return channel.open_request(nonce=b"", requested_lifetime_s=60, now=0, timestamp=MOMENT)
+        if isinstance(event, OpenReceived):
             channel.process_open(event)
-            for _ in range(3):
-                channel.send(channel.next_request_id(), b"request", 0)
+            return b"".join(
+                channel.send(channel.next_request_id(), b"request", 0) for _ in range(3)
+            )
+        return b""
 
-    return _converse(channel, _pieces(data), take)
+    return _converse(channel, parts, take)
+
+
+Transcript = list[object]
+"""Events, answers and states in their order, at the end how far it got."""
+
+
+def _both(
+    talk: Callable[[Channel, Sequence[bytes]], Transcript], make: Channel, parts: Sequence[bytes]
+) -> str:
+    """Let the compiled and the Python channel hear the same; they have to do the same."""
+    transcript = talk(make, parts)
+    assert transcript == talk(unwrap(make), parts)
+    return str(transcript[-1])
 
 
 def _converse(
-    channel: ServerChannel | ClientChannel, parts: Sequence[bytes], take: Callable[[Event], None]
-) -> str:
+    channel: ServerChannel | ClientChannel, parts: Sequence[bytes], take: Callable[[Event], bytes]
+) -> Transcript:
     """Feed ``parts``; a channel that ended stays so, and keeps less than its limits."""
+    said: Transcript = []
     progress = [channel.state]
 
     def hear(part: bytes) -> None:
         while events := channel.receive(part, 0):
             part = b""
             for event in events:
+                said.append(event)
                 if channel.state is not ChannelState.CLOSED:
-                    take(event)
+                    said.append(take(event))
                     progress.append(channel.state)
-        kept = channel.unfinished_size if isinstance(channel, ServerChannel) else 0
+        kept = channel.unfinished_size
         assert kept <= LIMITS.max_message_size + 2 * MIN_BUFFER_SIZE
+        said.append((channel.state, kept))
 
     refusal = _refusal(hear, parts)
     if refusal is None:
-        return f"{channel.state}"
-    assert channel.error_message(refusal).startswith(b"ERR")
+        return [*said, dict(channel.tokens), f"{channel.state}"]
+    said.append((type(refusal), refusal.status, refusal.reason, str(refusal)))
+    error_message = channel.error_message(refusal)
+    assert error_message.startswith(b"ERR")
     assert channel.state is ChannelState.CLOSED
     assert channel.receive(b"".join(parts), 0) == []
-    return f"{progress[-1]}, {type(refusal).__name__}"
+    return [*said, error_message, f"{progress[-1]}, {type(refusal).__name__}"]
 
 
 def _refusal(hear: Callable[[bytes], None], parts: Sequence[bytes]) -> RegistrarError | None:

@@ -194,12 +194,12 @@ def test_the_old_token_serves_until_the_new_one_is_used(
     late = pair.server.send(2, b"late", 45)
     pair.finish_open(answer, 45)
     [_] = pair.client.receive(late, 45)
-    assert [token.token_id for token in pair.server._conversation.tokens] == [1, 2]
+    assert list(pair.server.tokens) == [1, 2]
 
     pair.exchange(b"with the new token", 45)
 
-    assert [token.token_id for token in pair.server._conversation.tokens] == [2]
-    assert [token.token_id for token in pair.client._conversation.tokens] == [2]
+    assert list(pair.server.tokens) == [2]
+    assert list(pair.client.tokens) == [2]
 
 
 def test_many_renewals_without_a_message_keep_two_tokens(
@@ -212,7 +212,7 @@ def test_many_renewals_without_a_message_keep_two_tokens(
 
     pair.respond(request_id, b"!")
 
-    assert len(pair.server._conversation.tokens) == 2
+    assert len(pair.server.tokens) == 2
 
 
 @pytest.mark.clause("OPC 10000-4 §5.6.2")

@@ -16,6 +16,7 @@ from registrar import native
 from registrar.errors import Misuse
 from registrar.ua.codec import MESSAGES
 from registrar.ua.limits import DecoderLimits
+from registrar.wire.builtin import node_id
 from tests.ua.codecs import COMPILED, PYTHON, result, seen
 from tests.ua.samples import Sampler
 
@@ -110,6 +111,86 @@ def test_a_value_that_holds_itself_is_misuse() -> None:
     for codec in (COMPILED, PYTHON):
         with pytest.raises(Misuse):
             codec.encode_value(variant)
+
+
+def test_a_call_is_encoded_as_its_request() -> None:
+    header = ua.RequestHeader(RequestHandle=ua.IntegerId(7), TimeoutHint=ua.UInt32(1000))
+    arguments = [ua.Variant(b"x"), ua.Variant([1, 2], ua.VariantType.Int32)]
+    method = ua.CallMethodRequest(node_id(1, 2), node_id(3, 4), arguments)
+    request = ua.CallRequest(
+        RequestHeader=header, Parameters=ua.CallParameters(MethodsToCall=[method])
+    )
+
+    for codec in (COMPILED, PYTHON):
+        body = codec.encode_call(header, method.ObjectId, method.MethodId, arguments)
+        assert body == codec.encode_message(request)
+
+
+def test_a_call_with_what_cannot_be_encoded_is_misuse() -> None:
+    argument = ua.Variant(1, ua.VariantType.Int32)
+    argument.Value = "no number"
+
+    for codec in (COMPILED, PYTHON):
+        with pytest.raises(Misuse):
+            codec.encode_call(ua.RequestHeader(), ua.NodeId(), ua.NodeId(), [argument])
+
+
+def usual_call_response() -> ua.CallResponse:
+    outputs = [ua.Variant(7, ua.VariantType.UInt32), ua.Variant(b"content"), ua.Variant(["a", "b"])]
+    response = ua.CallResponse(Results=[ua.CallMethodResult(OutputArguments=outputs)])
+    response.ResponseHeader.RequestHandle = ua.IntegerId(3)
+    return response
+
+
+def test_a_usual_response_to_a_call_is_taken_without_its_objects() -> None:
+    body = PYTHON.encode_message(usual_call_response())
+
+    taken = COMPILED.decode_call(body, LIMITS)
+
+    assert taken is not None
+    assert seen(taken) == seen(PYTHON.decode_call(body, LIMITS))
+
+
+@given(
+    changes=st.lists(st.tuples(st.integers(0, 120), st.integers(0, 255)), max_size=3),
+    end=st.integers(30, 140),
+)
+def test_a_response_to_a_call_is_taken_as_its_objects_say(
+    changes: list[tuple[int, int]], end: int
+) -> None:
+    """Where the compiled coder takes the short way, it takes what the long way would."""
+    data = bytearray(PYTHON.encode_message(usual_call_response()))
+    for at, byte in changes:
+        data[at % len(data)] = byte
+
+    taken = result(COMPILED.decode_call, bytes(data[:end]), LIMITS)
+
+    if taken != seen(None):
+        assert taken == result(PYTHON.decode_call, bytes(data[:end]), LIMITS)
+
+
+def test_structures_are_the_same_or_not_alike() -> None:
+    sampler = [Sampler(seed).instance(ua.EndpointDescription) for seed in range(12)]
+    again = [Sampler(seed).instance(ua.EndpointDescription) for seed in range(12)]
+
+    for codec in (COMPILED, PYTHON):
+        assert codec.are_same(ua.EndpointDescription, sampler, again)
+        assert not codec.are_same(ua.EndpointDescription, sampler, again[:-1])
+        for one in range(12):
+            for other in range(12):
+                same = sampler[one] == again[other]
+                pair = [sampler[one]], [again[other]]
+                assert codec.are_same(ua.EndpointDescription, *pair) is same
+
+
+@pytest.mark.parametrize("name", ["EndpointUrl", "Server", "UserIdentityTokens", "SecurityLevel"])
+def test_a_structure_with_one_other_field_is_another(name: str) -> None:
+    one, other = (Sampler(5).instance(ua.EndpointDescription) for _ in range(2))
+    setattr(other, name, None)
+
+    for codec in (COMPILED, PYTHON):
+        same = codec.are_same(ua.EndpointDescription, [one], [other])
+        assert same is (getattr(one, name) is None)
 
 
 def changed(cls: type) -> Iterator[bytes]:

@@ -153,6 +153,54 @@ async def test_a_failed_job_fails_alone(key_bits: int) -> None:
     queue.close()
 
 
+@pytest.mark.parametrize("key_bits", [2048, 4096])
+async def test_who_hands_a_job_over_is_told_in_the_same_turn(key_bits: int) -> None:
+    def fail() -> None:
+        raise SecurityChecksFailed("padding")
+
+    queue = KeyQueue()
+    told: list[tuple[object, type | None]] = []
+
+    def done(result: object, error: Exception | None) -> None:
+        told.append((result, None if error is None else type(error)))
+
+    queue.hand_over("a", key_bits, fail, done)
+    queue.hand_over("a", key_bits, lambda: 1, done)
+    await queue.submit("a", key_bits, _work)
+    queue.close()
+
+    assert told == [(None, SecurityChecksFailed), (1, None)]
+
+
+async def test_who_is_told_may_give_another_job() -> None:
+    queue = KeyQueue(per_address=1)
+    told: list[object] = []
+
+    def again(result: object, _: Exception | None) -> None:
+        told.append(result)
+        queue.hand_over("a", 2048, lambda: 2, lambda result, _: told.append(result))
+
+    queue.hand_over("a", 2048, lambda: 1, again)
+    while len(told) < 2:
+        await asyncio.sleep(0)
+
+    assert told == [1, 2]
+
+
+async def test_a_failure_of_who_is_told_stops_no_other_job() -> None:
+    complaints: list[dict[str, object]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, said: complaints.append(said))
+    queue = KeyQueue()
+
+    def fall(result: object, error: Exception | None) -> None:
+        raise ValueError("of the one who is told")
+
+    queue.hand_over("a", 2048, _work, fall)
+    await queue.submit("a", 2048, _work)
+
+    assert [type(one["exception"]) for one in complaints] == [ValueError]
+
+
 async def test_a_cancelled_job_is_not_done() -> None:
     queue = KeyQueue()
     done: list[int] = []

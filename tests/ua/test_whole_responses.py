@@ -1,4 +1,4 @@
-"""The short way of a Client to one whole response decides as the long way does."""
+"""What a Client takes as one whole response it would take in pieces as well."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ def waiting() -> ClientChannel:
     return pair.client
 
 
-def by_the_long_way(client: ClientChannel, data: bytes, now: float) -> list[Event]:
+def by_receiving(client: ClientChannel, data: bytes, now: float) -> list[Event]:
     return client.receive(data, now)
 
 
-def by_the_short_way(client: ClientChannel, data: bytes, now: float) -> list[Event]:
+def by_one_piece(client: ClientChannel, data: bytes, now: float) -> list[Event]:
     response = client.receive_response(data, now)
     return client.receive(data, now) if response is None else [MessageReceived(*response)]
 
@@ -45,7 +45,7 @@ Pieces = list[tuple[bytes, float]]
 def outcomes(pieces: Pieces) -> list[list[object]]:
     """Return what happened piece by piece, either way."""
     told: list[list[object]] = []
-    for take in (by_the_long_way, by_the_short_way):
+    for take in (by_receiving, by_one_piece):
         client, seen = waiting(), list[object]()
         for data, now in pieces:
             try:
@@ -108,7 +108,7 @@ def test_both_ways_agree_on_changed_bytes(at: int, byte: int, tail: bytes) -> No
     assert short == long
 
 
-def test_the_short_way_takes_what_it_is_for() -> None:
+def test_one_piece_takes_what_it_is_for() -> None:
     channel = waiting()
 
     assert channel.receive_response(WHOLE, 0) == (2, b"a response")

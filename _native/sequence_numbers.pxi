@@ -1,9 +1,4 @@
-# cython: language_level=3
-"""The compiled twins of ``registrar.ua.sequence_numbers``: a counter costs a call, not twenty steps."""
-
-from libc.stdint cimport int64_t, uint32_t
-
-from registrar.errors import ProtocolViolation, StatusCode
+# The compiled twins of ``registrar.ua.sequence_numbers``.
 
 cdef enum:
     NONE_YET = -1
@@ -24,13 +19,16 @@ cdef class SendSequence:
         self.following = legacy if first is None else <uint32_t>first
 
     def take(self):
+        return self.next()
+
+    cdef uint32_t next(self) noexcept:
         cdef int64_t number = self.following
 
         if number >= (LEGACY_WRAP_AFTER + 1 if self.legacy else MAX_UINT32):
             self.following = self.legacy
         else:
             self.following = number + 1
-        return number
+        return <uint32_t>number
 
 
 cdef class RequestIds:
@@ -39,8 +37,11 @@ cdef class RequestIds:
     cdef int64_t last
 
     def take(self):
+        return self.next()
+
+    cdef uint32_t next(self) noexcept:
         self.last = self.last % MAX_UINT32 + 1
-        return self.last
+        return <uint32_t>self.last
 
 
 cdef class ReceiveSequence:
@@ -54,6 +55,9 @@ cdef class ReceiveSequence:
         self.last = NONE_YET
 
     def check(self, uint32_t number):
+        self.accept(number)
+
+    cdef int accept(self, uint32_t number) except -1:
         if self.last == NONE_YET or number != self.last + 1:
             if not self.may_follow(number):
                 last = None if self.last == NONE_YET else self.last
@@ -62,8 +66,9 @@ cdef class ReceiveSequence:
                     status=StatusCode.BadSequenceNumberInvalid,
                 )
         self.last = number
+        return 0
 
-    cdef bint may_follow(self, int64_t number):
+    cdef bint may_follow(self, int64_t number) noexcept:
         if self.last == NONE_YET:
             return self.legacy or number <= 1
         if self.legacy:

@@ -1,0 +1,311 @@
+# The compiled twin of ``registrar.wire.client_connection``.
+
+
+cdef class ClientConnection:
+    """See ``registrar.wire.client_connection.ClientConnection``."""
+
+    cdef:
+        object loop
+        ClientChannel channel
+        Py_ssize_t key_bits
+        object limits
+        KeyQueue keys
+        object transport        # of asyncio, or None
+        Exchanges requests
+        object error
+        double ends_at
+        object tick             # the timer
+        bint is_renewing
+        str address
+        object received         # the OPN that is to be processed
+        readonly object opened, closed
+
+    def __init__(
+        self, ClientChannel channel not None, *, Py_ssize_t key_bits, limits,
+        KeyQueue keys not None
+    ):
+        self.loop = get_running_loop()
+        self.channel = channel
+        self.key_bits = key_bits
+        self.limits = limits
+        self.keys = keys
+        self.requests = Exchanges(
+            channel, self.loop, patience_s=limits.request_s, most=limits.total_requests,
+            most_bytes=limits.total_size, decoder=limits.decoder,
+            codec=(encode_message, decode_message), failure=failure_of, wake=self.arm_at)
+        self.ends_at = <double>self.loop.time() + <double>limits.total_s
+        self.address = ""
+        self.opened = self.loop.create_future()
+        self.closed = self.loop.create_future()
+
+    # asyncio calls these
+
+    def connection_made(self, made):
+        self.transport = made
+        self.requests.write = made.write
+        peer = made.get_extra_info("peername")
+        self.address = str(peer[0]) if peer else ""
+        self.write(self.channel.hello())
+
+    def data_received(self, bytes data not None):
+        try:
+            if not self.requests.take(data):
+                self.receive(data)
+        except RegistrarError as error:
+            self.fail(error)
+
+    def eof_received(self):
+        """Close our side as well."""
+
+    def pause_writing(self):
+        """Nothing: a request waits no longer than its answer may."""
+
+    def resume_writing(self):
+        """Nothing, as above."""
+
+    def connection_lost(self, exc):
+        if self.error is None:
+            self.break_off(Unavailable(
+                f"the peer closed the connection{f': {exc}' if exc else ''}",
+                status=StatusCode.BadConnectionClosed))
+        if not self.closed.done():
+            self.closed.set_result(None)
+
+    # Clients call these
+
+    @property
+    def exchanges(self):
+        return self.requests.count
+
+    @property
+    def bytes_sent(self):
+        return self.requests.bytes_sent
+
+    @property
+    def bytes_received(self):
+        return self.requests.bytes_received
+
+    def exchange(self, request, expected, patience_s=None):
+        if self.error is not None:
+            raise self.error
+        return self.requests.ask(request, expected, patience_s)
+
+    def call(self, header, object_id, method_id, arguments):
+        if self.error is not None:
+            raise self.error
+        return self.requests.call(header, object_id, method_id, arguments)
+
+    def work(self, job):
+        return self.keys.submit(self.address, self.key_bits, job)
+
+    async def close(self):
+        made = self.transport
+        if made is None:
+            return
+        if self.error is None and self.opened.done() and not made.is_closing():
+            self.write(
+                self.channel.close_message(now=self.loop.time(), timestamp=now_of(UTC)))
+        self.break_off(
+            Unavailable("the connection was closed", status=StatusCode.BadConnectionClosed))
+        made.close()
+        if not self.closed.done():
+            patience = self.loop.call_later(self.limits.close_s, made.abort)
+            await self.closed
+            patience.cancel()
+
+    def fail(self, error):
+        self.break_off(error)
+        if self.transport is not None:
+            self.transport.abort()
+
+    # Events
+
+    cdef int receive(self, bytes data) except -1:
+        try:
+            for event in self.channel.receive(data, self.loop.time()):
+                if self.error is not None:  # the event before ended the connection
+                    return 0
+                self.handle(event)
+        except RegistrarError as error:
+            self.fail(error)
+        return 0
+
+    cdef int handle(self, object event) except -1:
+        cdef object kind = type(event)
+
+        if kind is MessageReceived:
+            self.requests.settle(event.request_id, event.body)
+        elif kind is OpenReceived:
+            self.on_open(event)
+        elif kind is Acknowledged:
+            self.open()
+        elif kind is MessageAborted:
+            asked = self.requests.waiting.pop(event.request_id)
+            if not asked[0].done():
+                asked[0].set_exception(failure_of(event.status, service_of(asked[1])))
+        elif kind is ErrorReceived:
+            self.fail(failure_of(event.status, "the connection"))
+        return 0
+
+    cdef int open(self) except -1:
+        """Ask for a channel, or for a new token of it."""
+        try:
+            if self.key_bits:
+                self.keys.give(
+                    self.loop, self.address, self.key_bits, self.make_request, self.request_made)
+            else:
+                self.write(self.make_request())
+        except RegistrarError as error:
+            self.fail(error)
+        return 0
+
+    def make_request(self):
+        """Return the OPN to send; private-key work."""
+        return self.channel.open_request(
+            nonce=urandom(self.channel.policy_.nonce_size),
+            requested_lifetime_s=self.limits.token_lifetime_s, now=self.loop.time(),
+            timestamp=now_of(UTC))
+
+    def request_made(self, data, error):
+        """Send what ``make_request`` returned."""
+        if self.error is not None:
+            return
+        if error is not None:
+            self.fail_opening(error)
+        else:
+            self.write(data)
+
+    cdef int on_open(self, object event) except -1:
+        if self.is_renewing:    # what comes before the first OPN is settled was not asked for
+            self.pause(True)
+        self.received = event
+        try:
+            if self.key_bits:
+                self.keys.give(
+                    self.loop, self.address, self.key_bits, self.process_open, self.processed)
+            else:
+                self.process_open()
+                self.on_opened()
+        except RegistrarError as error:
+            self.fail(error)
+        return 0
+
+    def process_open(self):
+        """Take the OPN that came; private-key work."""
+        event, self.received = self.received, None
+        return self.channel.process_open(event)
+
+    def processed(self, _, error):
+        """Go on after ``process_open``."""
+        if self.error is not None:
+            return
+        if error is not None:
+            self.fail_opening(error)
+        else:
+            self.on_opened()
+
+    cdef int fail_opening(self, object error) except -1:
+        if isinstance(error, RegistrarError):
+            self.fail(error)
+        else:
+            self.fail(Unavailable(f"opening failed: {type(error).__name__}"))
+        return 0
+
+    cdef int on_opened(self) except -1:
+        cdef double now, renew_at
+
+        if self.is_renewing:
+            self.is_renewing = False
+            self.pause(False)
+        if not self.opened.done():
+            self.opened.set_result(None)
+        # No later than the first request can end, so that a request does not move the timer.
+        now = self.loop.time()
+        renew_at = self.ends_at if self.channel.renew_at is None else self.channel.renew_at
+        self.arm(min(self.ends_at, renew_at, now + <double>self.limits.request_s))
+        if self.channel.came:
+            self.receive(b"")
+        return 0
+
+    # Parts
+
+    cdef int pause(self, bint pause) except -1:
+        made = self.transport
+        if made is None or made.is_closing():
+            return 0
+        if pause:
+            made.pause_reading()
+        else:
+            made.resume_reading()
+        return 0
+
+    cdef int write(self, bytes data) except -1:
+        self.requests.bytes_sent += PyBytes_GET_SIZE(data)
+        self.requests.write(data)
+        return 0
+
+    cdef int break_off(self, object error) except -1:
+        """Let everything that waits, and every later request, raise ``error``."""
+        if self.error is None:
+            self.error = error
+        if self.tick is not None:
+            self.tick.cancel()
+            self.tick = None
+        for asked in self.requests.waiting.values():
+            if not asked[0].done():
+                asked[0].set_exception(self.error)
+        self.requests.waiting.clear()
+        if not self.opened.done():
+            self.opened.set_exception(self.error)
+            # Whoever was to wait for it may have been cancelled; asyncio would complain.
+            self.opened.exception()
+        return 0
+
+    # Time
+
+    def arm_at(self, double at):
+        """Look at the clock at ``at`` instead of later."""
+        self.arm(at)
+
+    cdef int arm(self, double at) except -1:
+        if self.tick is not None:
+            self.tick.cancel()
+        self.requests.wakes_at = at
+        self.tick = self.loop.call_at(at, self.look)
+        return 0
+
+    def look(self):
+        """Fail what is late, and renew the token where it is time."""
+        cdef double now = self.loop.time()
+        cdef double following = self.ends_at
+        cdef object expires_at = self.channel.expires_at
+
+        self.tick = None
+        if now >= self.ends_at:
+            self.fail(TimedOut(f"the connection lasted longer than {self.limits.total_s} s"))
+            return
+        if expires_at is not None and now >= <double>expires_at:
+            self.fail(TimedOut("the token of the channel was not renewed in time"))
+            return
+        for future, expected, deadline, _, _ in self.requests.waiting.values():
+            if future.done():
+                continue
+            if <double>deadline > now:
+                following = min(following, <double>deadline)
+            else:
+                future.set_exception(TimedOut(f"no answer to {service_of(expected)} in time"))
+        self.arm(min(following, self.renew(now)))
+
+    cdef double renew(self, double now) except? -1:
+        """Renew the token where it is time; return when to look again."""
+        cdef object renew_at = self.channel.renew_at
+        cdef object expires_at = self.channel.expires_at
+
+        if renew_at is None or expires_at is None:
+            return self.ends_at
+        if now < <double>renew_at:
+            return renew_at
+        if not self.is_renewing:
+            self.is_renewing = True
+            self.open()
+        return expires_at

@@ -1,0 +1,155 @@
+# The compiled twin of ``registrar.wire.exchanges``: a request and its response, step by step.
+
+cdef enum:
+    BAD = 0x80000000
+
+
+def write_nowhere(_):
+    pass
+
+
+cdef class Exchanges:
+    """See ``registrar.wire.exchanges.Exchanges``."""
+
+    cdef ClientChannel channel
+    cdef object create_future, time
+    cdef object encode, decode, decoder, failure, timeout_hint_ms, wake
+    cdef public object write
+    cdef public double wakes_at
+    cdef public Py_ssize_t bytes_sent
+    cdef readonly Py_ssize_t bytes_received, count
+    cdef readonly dict waiting
+    cdef double patience_s
+    cdef Py_ssize_t most, most_bytes
+
+    def __init__(
+        self, ClientChannel channel not None, loop, *, double patience_s, Py_ssize_t most, Py_ssize_t most_bytes, decoder,
+        codec, failure, wake
+    ):
+        load_connection()
+        self.channel = channel
+        self.time = loop.time
+        self.create_future = loop.create_future
+        self.timeout_hint_ms = int(patience_s * 1000)
+        self.patience_s = patience_s
+        self.most = most
+        self.most_bytes = most_bytes
+        self.wake = wake
+        self.wakes_at = 0
+        self.write = write_nowhere
+        self.bytes_sent = 0
+        self.bytes_received = 0
+        self.decoder = decoder
+        self.encode, self.decode = codec
+        self.failure = failure
+        self.count = 0
+        self.waiting = {}
+
+    def ask(self, request, expected, patience_s):
+        self.begin(request.RequestHeader)
+        return self.send(self.encode(request), expected, patience_s, None)
+
+    def call(self, header, object_id, method_id, arguments):
+        self.begin(header)
+        return self.send(
+            encode_call(header, object_id, method_id, arguments), CALL_RESPONSE, None, method_id)
+
+    cdef int begin(self, object header) except -1:
+        if self.count >= self.most:
+            raise ProtocolViolation(f"more than {self.most} requests on one connection")
+        self.count += 1
+        header.RequestHandle = self.count
+        header.Timestamp = now_of(UTC)
+        header.TimeoutHint = self.timeout_hint_ms
+        return 0
+
+    cdef object send(self, bytes body, object expected, object patience_s, object method_id):
+        cdef bytes chunks
+        cdef uint32_t request_id = self.channel.ids.next()
+        cdef double now = self.time()
+        cdef double deadline, limit = self.patience_s
+
+        chunks = self.channel.request(request_id, body, now)
+        future = self.create_future()
+        deadline = now + (limit if patience_s is None else min(<double>patience_s, limit))
+        self.waiting[request_id] = (future, expected, deadline, self.count, method_id)
+        self.bytes_sent += PyBytes_GET_SIZE(chunks)
+        self.write(chunks)
+        if deadline < self.wakes_at:
+            self.wake(deadline)
+        return future
+
+    def hear(self, bytes data not None):
+        return self.take(data)
+
+    cdef bint take(self, bytes data) except -1:
+        cdef uint32_t request_id = 0
+        cdef bytes body
+
+        self.bytes_received += PyBytes_GET_SIZE(data)
+        if self.bytes_received > self.most_bytes:
+            raise ProtocolViolation(f"the peer sent more than {self.most_bytes} bytes")
+        body = self.channel.response_in(data, <double>self.time(), &request_id)
+        if body is None:
+            return False
+        self.settle(request_id, body)
+        return True
+
+    def answer(self, request_id, body):
+        self.settle(request_id, body)
+
+    cdef int settle(self, request_id, body) except -1:
+        cdef tuple asked = self.waiting.pop(request_id)
+        cdef object future = asked[0]
+        cdef object expected = asked[1]
+        cdef object method_id = asked[4]
+
+        if future.done():
+            return 0
+        try:
+            if method_id is not None and self.settle_call(future, body, asked[3], method_id):
+                return 0
+            message = self.decode(body, self.decoder)
+            header = getattr(message, "ResponseHeader", None)
+            if header is None:
+                raise ProtocolViolation(f"a {type(message).__name__} is no response")
+            self.check_handle(header.RequestHandle, asked[3])
+            status = header.ServiceResult.value
+            if <uint32_t>status & BAD:
+                future.set_exception(self.failure(status, service_of(expected)))
+            elif type(message) is not expected:
+                raise ProtocolViolation(
+                    f"a {type(message).__name__} instead of a {expected.__name__}")
+            elif method_id is None:
+                future.set_result(message)
+            else:
+                settle_call(future, message, method_id)
+        except RegistrarError as error:
+            future.set_exception(error)
+            raise
+        return 0
+
+    cdef bint settle_call(
+        self, object future, object body, object handle, object method_id
+    ) except -1:
+        """Settle a Call by its usual response, without an object for it; False where it is none."""
+        cdef tuple told = decode_call(body, self.decoder)
+        cdef object failed = None
+
+        if told is None:
+            return False
+        self.check_handle(told[0], handle)
+        if <uint32_t>told[1] & BAD:
+            failed = self.failure(told[1], service_of(CALL_RESPONSE))
+        elif <uint32_t>told[2] & BAD:
+            failed = self.failure(told[2], f"method {method_id.to_string()}")
+        if failed is None:
+            future.set_result(told[3])
+        else:
+            future.set_exception(failed)
+        return True
+
+    cdef int check_handle(self, object told, object handle) except -1:
+        if told != handle:
+            raise ProtocolViolation(f"a response to {told} instead of request {handle}")
+        return 0
