@@ -20,7 +20,7 @@ from pathlib import Path
 from registrar.errors import ConfigurationInvalid, Unavailable
 from registrar.simulate.device import Device, Surroundings, system_clock
 from registrar.simulate.foreign_registrar import foreign_registrar
-from registrar.simulate.keys import KeyPool
+from registrar.simulate.keys import MAX_READY, KeyPool, warm
 from registrar.simulate.methods import make_methods
 from registrar.simulate.misbehaviour import HONEST, MISBEHAVIOURS
 from registrar.simulate.model import load_model
@@ -67,6 +67,10 @@ class Fleet:
         self.plan = plan(options.devices, options.seed, options.impostors)
         keys = KeyPool(_keys_needed(self.plan))
         products, self.shipment = Factory(self.plan, keys, now).make()
+        for product in products[:MAX_READY]:
+            for identity in product.identities:
+                warm(identity.key)
+        keys.prepare(sum(1 + device.applications for device in self.plan.devices))
         model = load_model()
         surroundings = Surroundings(
             keys=keys,

@@ -4,21 +4,30 @@ Generating an RSA-2048 key takes 40 to 100 ms, combining two known primes 0.3 ms
 make n(n-1)/2 moduli. Such keys are distinct, which is all a pretended plant needs; whoever knows
 two of them may factor both, so they never leave ``simulate``. The bits come from the operating
 system: a seed decides the plant, not its keys.
+
+With the first signature of a key OpenSSL makes its constants, which takes as long as the signature
+itself. A Device does that once in its life; a plant that plays thousands of lives at once does it
+before somebody counts its time.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import count
 from math import isqrt
 
-from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
 EXPONENT = 65537
 KEY_BITS = 2048
 GENERATING_THREADS = 2
 """OpenSSL releases the GIL while it looks for primes."""
+
+MAX_READY = 8_192
+"""Keys a pool holds ready at most; each takes 0.6 ms."""
 
 
 class KeyPool:
@@ -31,10 +40,18 @@ class KeyPool:
             generated = threads.map(lambda _: _two_primes(), range(pairs))
             self._primes = [prime for two in generated for prime in two]
         self._pairs = self._combinations()
+        self._ready: deque[rsa.RSAPrivateKey] = deque()
+
+    def prepare(self, keys: int) -> None:
+        """Have ``keys`` keys ready, as far as ``MAX_READY`` allows; taking one costs nothing."""
+        while len(self._ready) < min(keys, MAX_READY):
+            key = _assemble(*next(self._pairs))
+            warm(key)
+            self._ready.append(key)
 
     def take(self) -> rsa.RSAPrivateKey:
         """Return a key that this pool has not returned before."""
-        return _assemble(*next(self._pairs))
+        return self._ready.popleft() if self._ready else _assemble(*next(self._pairs))
 
     def _combinations(self) -> Iterator[tuple[int, int]]:
         for newest in count(1):
@@ -42,6 +59,11 @@ class KeyPool:
                 self._primes += _two_primes()
             for older in range(newest):
                 yield self._primes[newest], self._primes[older]
+
+
+def warm(key: rsa.RSAPrivateKey) -> None:
+    """Let OpenSSL make what it keeps with ``key``."""
+    key.sign(b"", padding.PKCS1v15(), hashes.SHA256())
 
 
 def primes_needed(keys: int) -> int:

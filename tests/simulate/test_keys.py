@@ -32,6 +32,17 @@ def test_a_pool_that_is_used_up_makes_more_primes() -> None:
     assert len(moduli) == 7
 
 
+@pytest.mark.slow
+def test_keys_made_ready_are_as_distinct_as_others() -> None:
+    pool = KeyPool(4)
+    first = pool.take()
+    pool.prepare(3)
+
+    keys = [first, *(pool.take() for _ in range(5))]
+
+    assert len({key.public_key().public_numbers().n for key in keys}) == 6
+
+
 @pytest.mark.parametrize(
     ("keys", "primes"), [(0, 2), (1, 2), (2, 3), (3, 3), (4, 4), (6, 4), (7, 5), (32_640, 256)]
 )
