@@ -90,20 +90,20 @@ class Device:
     ) -> None:
         """Set the Device up as it left its maker; ``start`` lets it listen."""
         plan = product.plan
-        self.product = product
+        self.product: Product = product
         self.misbehaviour = misbehaviour
-        self.application_uri = plan.product_instance_uri
+        self.application_uri: str = plan.product_instance_uri
         self.host = host
         self.port = port
         self.url = f"opc.tcp://{host}:{port}"
-        self.software_revision = product.software_revision
+        self.software_revision: str = product.software_revision
         self.registrars: tuple[str, ...] = ()
         """ApplicationUris that SetRegistrarEndpoints named."""
         self.uses_folder = bool(plan.index % 2)
         """Its applications stand in ManagedApplications, else below ProvisionableDevice."""
         self.keeps_groups_together = plan.index % 4 == 0
         self.max_byte_string_length = SMALL_BLOCK if plan.index % 10 == 3 else LARGE_BLOCK
-        self.security_admin = _role_of(plan.index)
+        self.security_admin: SecurityAdmin = _role_of(plan.index)
         self.methods = surroundings.methods
         self.on_owned: Callable[[Device], None] | None = None
         """Told once TrustList and certificate are in force, and again after each change."""
@@ -122,7 +122,7 @@ class Device:
         names = [f"{self.application_uri}:application-{n + 1}" for n in range(plan.applications)]
         # Default ApplicationUris derive from the ProductInstanceUri (part21 §5.3).
         objects = self.configuration_objects = surroundings.model.objects[: 1 + plan.applications]
-        self.configuration = Configuration(
+        self.configuration: Configuration = Configuration(
             groups=[
                 CertificateGroup(node=item.group, trust_list_node=item.trust_list)
                 for item in objects

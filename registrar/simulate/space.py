@@ -1,8 +1,11 @@
-"""Build the address space of one Device: the shared model with this Device's values."""
+"""The address space of one Device: the nodes of its shape, shared, with this Device's values."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from asyncua import ua
@@ -15,7 +18,9 @@ from registrar.simulate.model import GROUP, Model, node_id
 from registrar.simulate.transaction import Diagnostics
 from registrar.simulate.trust_list_file import ACTIVITY_TIMEOUT_S, TrustListFile
 from registrar.status import StatusCode
-from registrar.wire.space import AddressSpace, Value
+from registrar.wire.instances import Instance
+from registrar.wire.nodes import NodeKey, key_of
+from registrar.wire.space import AddressSpace, Source
 
 if TYPE_CHECKING:
     from registrar.simulate.device import Device
@@ -23,81 +28,108 @@ if TYPE_CHECKING:
 Kind = ua.VariantType
 DURATION = 290
 ORGANIZES = 35
+MAX_SHAPES = 64
+"""Kinds of Devices whose nodes are kept: all there are."""
+
+Reader = Callable[["Device"], ua.Variant]
+"""Returns a value of a Device."""
 
 
-def build_space(device: Device, model: Model) -> AddressSpace:
-    """Return what ``device`` shows of ``model``."""
-    space = AddressSpace(
-        model.table,
-        application_uri=device.application_uri,
-        companions=(),
-        hidden=model.hides(
-            roles=device.security_admin.is_offered,
-            folder=device.uses_folder,
-            lists=device.security_admin.lists_applications,
-        ),
-    )
-    _add_applications(space, device, model)
-    _set_values(space, _server(device), lambda number: node_id(int(number)))
-    _set_values(space, _diagnostics(device), lambda number: node_id(int(number)))
-    _add_optional(space, device)
-    return space
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What decides which nodes a Device has."""
+
+    offers_role: bool
+    lists_applications: bool
+    uses_folder: bool
+    keeps_groups_together: bool
+    applications: int
 
 
-def _set_values(
-    space: AddressSpace, values: Mapping[str, Value], node: Callable[[str], ua.NodeId]
-) -> None:
-    for name, value in values.items():
-        space.set_value(node(name), value)
+@dataclass(frozen=True, slots=True)
+class Outline:
+    """The nodes of all Devices of one shape, and how the values of each are read."""
 
+    space: AddressSpace
+    readers: Mapping[NodeKey, Reader]
 
-def _server(device: Device) -> dict[str, Value]:
-    """Return the values of the nodes every Device has, by their identifiers."""
-    configuration = device.configuration
-    return {
-        "2259": lambda: _int32(device.server_state),
-        "2264": lambda: _string(device.software_revision),
-        "12639": _strings(),
-        "12640": ua.Variant(configuration.files[0].max_size, Kind.UInt32),
-        "12641": _boolean(False),
-        "12710": _strings("DCA"),
-        "23597": _boolean(False),
-        "25706": _string(device.application_uri),
-        "25707": _int32(ua.ApplicationType.Server),
-        "25725": _string(PRODUCT_URI),
-        "14161": _types(configuration.dca),
-        "12643": _no_size,
-        "14157": _boolean(True),
-        "14158": _boolean(True),
-        "12646": lambda: _open_count(configuration.files[0]),
-        "12662": lambda: _updated(configuration.dca),
-        "29879": _boolean(device.product.plan.singleton),
-        "16258": lambda: _rules(device),
-        "16259": lambda: _strings(*device.security_admin.applications),
-        "15430": _boolean(False),
-    }
+    def source_of(self, device: Device) -> Source:
+        """Return what gives ``device`` its values."""
 
-
-def _diagnostics(device: Device) -> dict[str, Value]:
-    """Return the values of TransactionDiagnostics (part12 §7.10.17)."""
-
-    def after(read: Callable[[Diagnostics], ua.Variant]) -> Callable[[], ua.Variant]:
-        def value() -> ua.Variant:
-            diagnostics = device.configuration.transactions.diagnostics
-            if diagnostics is None:
-                raise ServiceFailed("no transaction yet", status=StatusCode.BadOutOfService)
-            return read(diagnostics)
+        def value(key: NodeKey) -> ua.Variant | None:
+            read = self.readers.get(key)
+            return None if read is None else read(device)
 
         return value
 
-    return {
-        "32337": after(lambda d: ua.Variant(d.start, Kind.DateTime)),
-        "32338": after(lambda d: ua.Variant(d.end or NEVER, Kind.DateTime)),
-        "32339": after(_result),
-        "32340": after(lambda d: _node_ids([group.trust_list_node for group in d.trust_lists])),
-        "32341": after(lambda d: _node_ids([group.node for group in d.groups])),
-        "32342": after(_errors),
+
+def build_space(device: Device, model: Model) -> AddressSpace:
+    """Return what ``device`` shows of ``model``: the nodes of its shape with its own values."""
+    shape = Shape(
+        offers_role=device.security_admin.is_offered,
+        lists_applications=device.security_admin.lists_applications,
+        uses_folder=device.uses_folder,
+        keeps_groups_together=device.keeps_groups_together,
+        applications=len(device.configuration.groups) - 1,
+    )
+    outline = _outline(model, shape)
+    return outline.space.twin(device.application_uri, outline.source_of(device))
+
+
+@lru_cache(maxsize=MAX_SHAPES)
+def _outline(model: Model, shape: Shape) -> Outline:
+    space = AddressSpace(
+        model.table,
+        application_uri="",
+        companions=(),
+        hidden=model.hides(
+            roles=shape.offers_role, folder=shape.uses_folder, lists=shape.lists_applications
+        ),
+    )
+    readers: dict[NodeKey, Reader] = {**SERVER, **DIAGNOSTICS}
+    for at in range(1, 1 + shape.applications):
+        instance = _add_application(space, model, shape, at)
+        for path, read in _application(at).items():
+            readers[key_of(instance.node(path))] = read
+    readers |= _add_optional(space)
+    return Outline(space, readers)
+
+
+SERVER: Mapping[NodeKey, Reader] = MappingProxyType(
+    {
+        2259: lambda device: _int32(device.server_state),
+        2264: lambda device: _string(device.software_revision),
+        12639: lambda _: _strings(),
+        12640: lambda device: ua.Variant(device.configuration.files[0].max_size, Kind.UInt32),
+        12641: lambda _: _boolean(False),
+        12710: lambda _: _strings("DCA"),
+        23597: lambda _: _boolean(False),
+        25706: lambda device: _string(device.application_uri),
+        25707: lambda _: _int32(ua.ApplicationType.Server),
+        25725: lambda _: _string(PRODUCT_URI),
+        14161: lambda device: _types(device.configuration.dca),
+        12643: lambda _: _no_size(),
+        14157: lambda _: _boolean(True),
+        14158: lambda _: _boolean(True),
+        12646: lambda device: _open_count(device.configuration.files[0]),
+        12662: lambda device: _updated(device.configuration.dca),
+        29879: lambda device: _boolean(device.product.plan.singleton),
+        16258: lambda device: _rules(device),
+        16259: lambda device: _strings(*device.security_admin.applications),
+        15430: lambda _: _boolean(False),
     }
+)
+"""The values of the nodes every Device has, by their identifiers."""
+
+
+def _after(read: Callable[[Diagnostics], ua.Variant]) -> Reader:
+    def value(device: Device) -> ua.Variant:
+        diagnostics = device.configuration.transactions.diagnostics
+        if diagnostics is None:
+            raise ServiceFailed("no transaction yet", status=StatusCode.BadOutOfService)
+        return read(diagnostics)
+
+    return value
 
 
 def _result(diagnostics: Diagnostics) -> ua.Variant:
@@ -118,80 +150,86 @@ def _errors(diagnostics: Diagnostics) -> ua.Variant:
     return ua.Variant(errors, Kind.ExtensionObject, is_array=True)
 
 
-def _add_applications(space: AddressSpace, device: Device, model: Model) -> None:
-    parent = nodes.MANAGED_APPLICATIONS if device.uses_folder else nodes.PROVISIONABLE_DEVICE
-    for at in range(1, len(device.configuration.groups)):
-        instance = space.add_instance(
-            model.template, ua.QualifiedName(f"application-{at}", nodes.OWN), parent
-        )
-        if instance.node() != model.objects[at].node:
-            raise Misuse(f"application {at} stands at {instance.node()}")
-        _set_values(space, _application(device, at), instance.node)
-        if device.keeps_groups_together:
-            # Groups of applications are found from the Server's own folder too (§9.3.1).
-            space.add_reference(
-                nodes.CERTIFICATE_GROUPS, ORGANIZES, device.configuration.groups[at].node
-            )
+DIAGNOSTICS: Mapping[NodeKey, Reader] = MappingProxyType(
+    {
+        32337: _after(lambda d: ua.Variant(d.start, Kind.DateTime)),
+        32338: _after(lambda d: ua.Variant(d.end or NEVER, Kind.DateTime)),
+        32339: _after(_result),
+        32340: _after(lambda d: _node_ids([group.trust_list_node for group in d.trust_lists])),
+        32341: _after(lambda d: _node_ids([group.node for group in d.groups])),
+        32342: _after(_errors),
+    }
+)
+"""The values of TransactionDiagnostics (part12 §7.10.17)."""
 
 
-def _application(device: Device, at: int) -> dict[str, Value]:
-    """Return the values of the members of application ``at``, by their paths."""
-    configuration = device.configuration
-    file = configuration.files[at]
-    group = configuration.groups[at]
+def _add_application(space: AddressSpace, model: Model, shape: Shape, at: int) -> Instance:
+    parent = nodes.MANAGED_APPLICATIONS if shape.uses_folder else nodes.PROVISIONABLE_DEVICE
+    name = ua.QualifiedName(f"application-{at}", nodes.OWN)
+    instance = space.add_instance(model.template, name, parent)
+    if instance.node() != model.objects[at].node:
+        raise Misuse(f"application {at} stands at {instance.node()}")
+    if shape.keeps_groups_together:
+        # Groups of applications are found from the Server's own folder too (§9.3.1).
+        space.add_reference(nodes.CERTIFICATE_GROUPS, ORGANIZES, model.objects[at].group)
+    return instance
+
+
+def _application(at: int) -> dict[str, Reader]:
+    """Return how the members of application ``at`` are read, by their paths."""
     return {
-        "Enabled": _boolean(True),
-        "ApplicationUri": _string(configuration.application_uris[at]),
-        "ProductUri": _string(PRODUCT_URI),
-        "ApplicationType": _int32(ua.ApplicationType.Server),
-        "ServerCapabilities": _strings("NA"),
-        "SupportedPrivateKeyFormats": _strings(),
-        "MaxTrustListSize": ua.Variant(file.max_size, Kind.UInt32),
-        "MulticastDnsEnabled": _boolean(False),
-        "SupportsTransactions": _boolean(True),
-        f"{GROUP}/CertificateTypes": _types(group),
-        f"{GROUP}/TrustList/Size": _no_size,
-        f"{GROUP}/TrustList/Writable": _boolean(True),
-        f"{GROUP}/TrustList/UserWritable": _boolean(True),
-        f"{GROUP}/TrustList/OpenCount": lambda: _open_count(file),
-        f"{GROUP}/TrustList/LastUpdateTime": lambda: _updated(group),
+        "Enabled": lambda _: _boolean(True),
+        "ApplicationUri": lambda device: _string(device.configuration.application_uris[at]),
+        "ProductUri": lambda _: _string(PRODUCT_URI),
+        "ApplicationType": lambda _: _int32(ua.ApplicationType.Server),
+        "ServerCapabilities": lambda _: _strings("NA"),
+        "SupportedPrivateKeyFormats": lambda _: _strings(),
+        "MaxTrustListSize": lambda device: ua.Variant(
+            device.configuration.files[at].max_size, Kind.UInt32
+        ),
+        "MulticastDnsEnabled": lambda _: _boolean(False),
+        "SupportsTransactions": lambda _: _boolean(True),
+        f"{GROUP}/CertificateTypes": lambda device: _types(device.configuration.groups[at]),
+        f"{GROUP}/TrustList/Size": lambda _: _no_size(),
+        f"{GROUP}/TrustList/Writable": lambda _: _boolean(True),
+        f"{GROUP}/TrustList/UserWritable": lambda _: _boolean(True),
+        f"{GROUP}/TrustList/OpenCount": lambda device: _open_count(device.configuration.files[at]),
+        f"{GROUP}/TrustList/LastUpdateTime": lambda device: _updated(
+            device.configuration.groups[at]
+        ),
     }
 
 
-def _add_optional(space: AddressSpace, device: Device) -> None:
-    """Add the members the standard's instance leaves to each Server (part12 §7.10.4)."""
+def _add_optional(space: AddressSpace) -> dict[NodeKey, Reader]:
+    """Add the members the standard's instance leaves to each Server (part12 §7.10.4).
+
+    Returns:
+        How the values are read that differ from Device to Device.
+    """
     above = nodes.SERVER_CONFIGURATION
     space.add_method(nodes.GET_CERTIFICATES, "GetCertificates", above, declaration=node_id(32296))
-    space.add_variable(
-        nodes.SUPPORTS_TRANSACTIONS, "SupportsTransactions", above, _boolean(True), data_type=1
-    )
-    space.add_variable(
-        nodes.IN_APPLICATION_SETUP,
-        "InApplicationSetup",
-        above,
-        lambda: _boolean(device.in_application_setup),
-        data_type=1,
-    )
     space.add_method(
         nodes.SET_REGISTRAR_ENDPOINTS,
         "SetRegistrarEndpoints",
         nodes.PROVISIONABLE_DEVICE,
         declaration=node_id(26875),
     )
-    space.add_variable(
-        nodes.MAX_BYTE_STRING_LENGTH,
-        "MaxByteStringLength",
-        nodes.DEFAULT_TRUST_LIST,
-        ua.Variant(device.max_byte_string_length, Kind.UInt32),
-        data_type=7,
+    timeout = ua.Variant(ACTIVITY_TIMEOUT_S * 1000, Kind.Double)
+    nothing, trust_list = ua.Variant(), nodes.DEFAULT_TRUST_LIST
+    variables = (
+        (nodes.SUPPORTS_TRANSACTIONS, "SupportsTransactions", above, _boolean(True), 1),
+        (nodes.IN_APPLICATION_SETUP, "InApplicationSetup", above, nothing, 1),
+        (nodes.MAX_BYTE_STRING_LENGTH, "MaxByteStringLength", trust_list, nothing, 7),
+        (nodes.ACTIVITY_TIMEOUT, "ActivityTimeout", trust_list, timeout, DURATION),
     )
-    space.add_variable(
-        nodes.ACTIVITY_TIMEOUT,
-        "ActivityTimeout",
-        nodes.DEFAULT_TRUST_LIST,
-        ua.Variant(ACTIVITY_TIMEOUT_S * 1000, Kind.Double),
-        data_type=DURATION,
-    )
+    for node, name, parent, value, data_type in variables:
+        space.add_variable(node, name, parent, value, data_type=data_type)
+    return {
+        key_of(nodes.IN_APPLICATION_SETUP): lambda device: _boolean(device.in_application_setup),
+        key_of(nodes.MAX_BYTE_STRING_LENGTH): lambda device: ua.Variant(
+            device.max_byte_string_length, Kind.UInt32
+        ),
+    }
 
 
 def _rules(device: Device) -> ua.Variant:

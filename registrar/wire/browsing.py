@@ -10,6 +10,7 @@ from registrar.errors import ServiceFailed
 from registrar.status import StatusCode
 from registrar.wire import builtin
 from registrar.wire.nodes import Node, NodeKey, Reference, key_of, node_id_of
+from registrar.wire.paths import path_key
 from registrar.wire.space import AddressSpace
 
 REFERENCES = 31
@@ -159,6 +160,16 @@ def _expanded(key: NodeKey) -> ua.ExpandedNodeId:
 
 def translate(space: AddressSpace, path: ua.BrowsePath) -> ua.BrowsePathResult:
     """Return the nodes at the end of ``path``."""
+    key = path_key(path)
+    kept = space.paths.get(key)
+    if kept is not None:
+        return kept
+    result = _translate(space, path)
+    space.paths.keep(key, result)
+    return result
+
+
+def _translate(space: AddressSpace, path: ua.BrowsePath) -> ua.BrowsePathResult:
     try:
         ends = _walk(space, path)
     except ServiceFailed as error:

@@ -5,16 +5,16 @@
          ├── instances                      of types, made when they are looked at
          └── values                         a Variant, or a function that returns one
 
-A thousand pretended Devices share one table and one set of hidden nodes.
+A thousand pretended Devices share one table, one set of hidden nodes, and as twins one overlay.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from copy import copy
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from types import MappingProxyType
 
 from asyncua import ua
 
@@ -33,7 +33,9 @@ from registrar.wire.nodes import (
     key_of,
     node_id_of,
 )
+from registrar.wire.paths import Paths
 from registrar.wire.peers import Role, Session
+from registrar.wire.standard_values import STANDARD_VALUES
 
 HAS_TYPE_DEFINITION = 40
 HAS_PROPERTY = 46
@@ -44,6 +46,8 @@ FIRST_OWN_ID = 1 << 20
 """Ids the space gives out itself start here; smaller ones are the application's."""
 
 Value = ua.Variant | Callable[[], ua.Variant]
+Source = Callable[[NodeKey], ua.Variant | None]
+"""Returns the value of a Variable; None where it has none to give."""
 Writer = Callable[[Session, ua.Variant], None]
 """Takes a value whose type was checked; raises a ``RegistrarError`` to refuse it."""
 
@@ -76,12 +80,15 @@ class AddressSpace:
         "_bases",
         "_hidden",
         "_instances",
+        "_is_shared",
         "_limit",
         "_next_id",
         "_nodes",
         "_references",
+        "_source",
         "_values",
         "namespaces",
+        "paths",
         "started",
         "table",
     )
@@ -99,8 +106,8 @@ class AddressSpace:
         if shown != known[: len(shown)]:
             raise Misuse(f"companion namespaces {shown} are not the first of {known}")
         self.table = table
-        self.namespaces = [table.namespaces[0], application_uri, *shown]
-        self.started = datetime.now(UTC)
+        self.namespaces: list[str] = [table.namespaces[0], application_uri, *shown]
+        self.started: datetime = datetime.now(UTC)
         self._limit = len(self.namespaces) << 32
         self._hidden: set[int] | frozenset[int] = hidden
         self._nodes: dict[NodeKey, Node] = {}
@@ -110,6 +117,26 @@ class AddressSpace:
         self._bases: list[int] = []
         self._instances: list[Instance] = []
         self._next_id = FIRST_OWN_ID
+        self._source: Source | None = None
+        self._is_shared = False
+        self.paths = Paths()
+        """Those followed before; forgotten with every change of the nodes."""
+
+    def twin(self, application_uri: str, source: Source) -> AddressSpace:
+        """Return the space of another Server with the same nodes, made in no time.
+
+        Args:
+            application_uri: URI of namespace 1 of the other Server.
+            source: is asked first for a value, and has those that differ from Server to Server.
+
+        The first change of either ends what they share.
+        """
+        other = copy(self)
+        other.namespaces = [self.namespaces[0], application_uri, *self.namespaces[2:]]
+        other.started = datetime.now(UTC)
+        other._source = source
+        self._is_shared = other._is_shared = True
+        return other
 
     # Namespaces and ids
 
@@ -222,6 +249,7 @@ class AddressSpace:
         Args:
             template: from ``make_template``; share it between Servers.
         """
+        self._change()
         first = self.new_id(len(template.members))
         base = OWN_NAMESPACE << 32 | int(first.Identifier)
         instance = Instance(template, base, _name(browse_name), key_of(parent), reference)
@@ -238,6 +266,7 @@ class AddressSpace:
     def set_value(self, node_id: ua.NodeId, value: Value, *, access: Access | None = None) -> None:
         """Give a Variable, of the table or our own, its value, or a function that returns it."""
         key = key_of(node_id)
+        self._own()
         self._values[key] = value
         if access is not None:
             self._access[key] = access
@@ -245,6 +274,7 @@ class AddressSpace:
     def hide(self, node_ids: Iterable[ua.NodeId]) -> None:
         """Stop showing nodes of the table; prefer the ``hidden`` of the constructor."""
         more = {key for node_id in node_ids for key in self.table.subtree(node_id)}
+        self._change()
         self._hidden = self._hidden | more
 
     def remove(self, node_id: ua.NodeId) -> None:
@@ -253,6 +283,7 @@ class AddressSpace:
         node = self.get(key)
         if node is None:
             return
+        self._change()
         members = [
             reference.target
             for reference in self.references(node)
@@ -302,7 +333,9 @@ class AddressSpace:
 
     def value_of(self, node: Node) -> ua.Variant | None:
         """Return the value of a Variable, or None where it has none."""
-        value = self._values.get(node.key)
+        value: Value | None = None if self._source is None else self._source(node.key)
+        if value is None:
+            value = self._values.get(node.key)
         if value is None:
             standard = STANDARD_VALUES.get(node.key)
             return standard(self) if standard is not None else node.value
@@ -319,6 +352,7 @@ class AddressSpace:
     ) -> ua.NodeId:
         if self.get(node.key) is not None:
             raise Misuse(f"{node_id_of(node.key)} is already there")
+        self._change()
         above = key_of(parent)
         links = [Reference(reference, above, is_forward=False)]
         kind = key_of(_node_id(type_definition))
@@ -329,7 +363,26 @@ class AddressSpace:
         self._refer(above, reference, node.key, is_forward=True)
         return node_id_of(node.key)
 
+    def _change(self) -> None:
+        """Begin to change the nodes."""
+        self._own()
+        self.paths = Paths()
+
+    def _own(self) -> None:
+        """Have everything for ourselves that twins shared until now."""
+        if not self._is_shared:
+            return
+        self._is_shared = False
+        self._nodes, self._values, self._access = (
+            {**self._nodes},
+            {**self._values},
+            {**self._access},
+        )
+        self._references = {key: [*links] for key, links in self._references.items()}
+        self._bases, self._instances = [*self._bases], [*self._instances]
+
     def _refer(self, source: NodeKey, kind: int, target: NodeKey, *, is_forward: bool) -> None:
+        self._change()
         self._references.setdefault(source, []).append(Reference(kind, target, is_forward))
 
     def _declared(self, declaration: ua.NodeId | None, name: str) -> ua.Variant | None:
@@ -356,33 +409,3 @@ def _name(browse_name: str | ua.QualifiedName) -> ua.QualifiedName:
 
 def _node_id(value: int | ua.NodeId) -> ua.NodeId:
     return builtin.node_id(value) if isinstance(value, int) else value
-
-
-def _server_status(space: AddressSpace) -> ua.Variant:
-    status = ua.ServerStatusDataType(
-        StartTime=space.started, CurrentTime=datetime.now(UTC), State=ua.ServerState.Running
-    )
-    return ua.Variant(status, ua.VariantType.ExtensionObject)
-
-
-def _strings(values: Sequence[str]) -> ua.Variant:
-    return ua.Variant(list(values), ua.VariantType.String, is_array=True)
-
-
-STANDARD_VALUES: Mapping[NodeKey, Callable[[AddressSpace], ua.Variant]] = MappingProxyType(
-    {
-        2254: lambda space: _strings(space.namespaces[OWN_NAMESPACE:FIRST_COMPANION_NAMESPACE]),
-        2255: lambda space: _strings(space.namespaces),
-        2256: _server_status,
-        2257: lambda space: ua.Variant(space.started, ua.VariantType.DateTime),
-        2258: lambda _: ua.Variant(datetime.now(UTC), ua.VariantType.DateTime),
-        2259: lambda _: ua.Variant(int(ua.ServerState.Running), ua.VariantType.Int32),
-        2267: lambda _: ua.Variant(255, ua.VariantType.Byte),
-        2269: lambda _: _strings(()),
-        2271: lambda _: _strings(("en",)),
-        2994: lambda _: ua.Variant(False, ua.VariantType.Boolean),
-        3709: lambda _: ua.Variant(0, ua.VariantType.Int32),
-    }
-)
-"""Values every Server has: ServerArray, NamespaceArray, ServerStatus with StartTime, CurrentTime
-and State, ServiceLevel, ServerProfileArray, LocaleIdArray, Auditing, RedundancySupport."""

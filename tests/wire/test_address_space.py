@@ -22,7 +22,8 @@ from registrar.wire.browsing import (
     translate,
 )
 from registrar.wire.builtin import node_id
-from registrar.wire.nodes import DI_NAMESPACE, GDS_NAMESPACE, load_node_table
+from registrar.wire.nodes import DI_NAMESPACE, GDS_NAMESPACE, NodeKey, load_node_table
+from registrar.wire.paths import MAX_ELEMENTS, MAX_KEPT, MAX_NAME
 from tests.wire.plant import ENCRYPT, OBJECTS, SERVER_URI, path_to, string, value_of
 
 TABLE = load_node_table()
@@ -107,6 +108,45 @@ def test_two_servers_share_the_table_and_nothing_else(space: AddressSpace) -> No
     assert other.get((1, "thing")) is None
 
 
+def test_twins_share_their_nodes_until_one_of_them_changes(space: AddressSpace) -> None:
+    space.add_object(THING, NAME, OBJECTS)
+    first = space.twin("urn:first", lambda _: None)
+    second = space.twin("urn:second", lambda _: None)
+    template = make_template(TABLE, APPLICATION_CONFIGURATION_TYPE)
+
+    first.add_instance(template, ua.QualifiedName("Extra", 1), OBJECTS)
+    space.remove(THING)
+    second.hide([SERVER_CONFIGURATION])
+
+    assert {"Thing", "Extra"} <= {*names_below(first, OBJECTS)}
+    assert "Thing" not in names_below(space, OBJECTS)
+    assert "Thing" in names_below(second, OBJECTS)
+    assert "Extra" not in names_below(second, OBJECTS)
+    assert second.get(12637) is None
+    assert first.get(12637) is not None
+    assert [one.namespaces[1] for one in (space, first, second)] == [
+        SERVER_URI,
+        "urn:first",
+        "urn:second",
+    ]
+
+
+def test_each_twin_has_values_of_its_own(space: AddressSpace, session: Session) -> None:
+    space.add_variable(node_id(5, 1), "Size", OBJECTS, string("of all"), data_type=12)
+    space.add_variable(node_id(6, 1), "Name", OBJECTS, string("of all"), data_type=12)
+    names: dict[NodeKey, ua.Variant] = {1 << 32 | 6: string("its own")}
+    twin = space.twin("urn:other", names.get)
+
+    twin.set_value(node_id(5, 1), string("changed"))
+
+    seen = [
+        value_of(attribute(one, session, node, AttributeIds.Value))
+        for one in (space, twin)
+        for node in (node_id(5, 1), node_id(6, 1))
+    ]
+    assert seen == ["of all", "of all", "changed", "its own"]
+
+
 def test_a_node_is_added_once(space: AddressSpace) -> None:
     space.add_object(THING, NAME, OBJECTS)
 
@@ -136,6 +176,69 @@ def test_a_method_takes_the_arguments_of_its_declaration(
     found = translate(space, path_to(method, "InputArguments"))
     assert found.StatusCode.value == StatusCode.BadNoMatch  # their names are of namespace 0
     assert names_below(space, method) == ["InputArguments", "OutputArguments"]
+
+
+def test_a_path_followed_before_is_followed_anew_after_a_change(space: AddressSpace) -> None:
+    space.add_object(THING, NAME, OBJECTS)
+    twin = space.twin("urn:other", lambda _: None)
+    found = [translate(one, path_to(OBJECTS, "Thing")) for one in (space, space, twin)]
+
+    space.remove(THING)
+
+    assert found[0] is found[1] is found[2]
+    assert translate(space, path_to(OBJECTS, "Thing")).StatusCode.value == StatusCode.BadNoMatch
+    assert translate(twin, path_to(OBJECTS, "Thing")) is found[0]
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("ReferenceTypeId", node_id(35)),
+        ("IsInverse", True),
+        ("IncludeSubtypes", False),
+        ("TargetName", ua.QualifiedName("Thing", 0)),
+        ("TargetName", ua.QualifiedName("Other", 1)),
+    ],
+)
+def test_a_path_is_not_taken_for_another(space: AddressSpace, field: str, value: object) -> None:
+    space.add_object(THING, NAME, OBJECTS, reference=46)
+    translate(space, path_to(OBJECTS, "Thing"))
+    other = path_to(OBJECTS, "Thing")
+    setattr(other.RelativePath.Elements[0], field, value)
+
+    result = translate(space, other)
+
+    assert result.StatusCode.value == StatusCode.BadNoMatch
+
+
+def test_only_so_many_paths_are_kept(space: AddressSpace) -> None:
+    for number in range(MAX_KEPT + 1):
+        space.add_object(node_id(number + 1, 1), ua.QualifiedName(f"{number}", 1), OBJECTS)
+
+    for number in range(MAX_KEPT + 1):
+        assert translate(space, path_to(OBJECTS, f"{number}")).StatusCode.is_good()
+        assert len(space.paths) <= MAX_KEPT
+
+    assert len(space.paths) == 1
+
+
+def test_a_path_that_leads_nowhere_is_found_once_its_end_is_there(space: AddressSpace) -> None:
+    nowhere = [translate(space, path_to(OBJECTS, "Thing")) for _ in range(2)]
+
+    space.add_object(THING, NAME, OBJECTS)
+
+    assert nowhere[0] is nowhere[1]
+    assert nowhere[0].StatusCode.value == StatusCode.BadNoMatch
+    assert translate(space, path_to(OBJECTS, "Thing")).StatusCode.is_good()
+
+
+@pytest.mark.parametrize("names", [["x" * (MAX_NAME + 1)], ["x"] * (MAX_ELEMENTS + 1), []])
+def test_only_short_paths_are_kept(space: AddressSpace, names: list[str]) -> None:
+    translate(space, path_to(OBJECTS, *["x" * MAX_NAME] * MAX_ELEMENTS))
+
+    translate(space, path_to(OBJECTS, *names))
+
+    assert len(space.paths) == 1
 
 
 def test_companions_not_shown_are_unknown() -> None:
