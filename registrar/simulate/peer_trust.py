@@ -134,6 +134,7 @@ def _path(der: bytes, known: tuple[bytes, ...]) -> tuple[bytes, ...]:
     return tuple(path)
 
 
+@lru_cache(maxsize=KEPT_PARSED)
 def _is_root(der: bytes) -> bool:
     certificate = parse_certificate(der)
     return certificate.subject == certificate.issuer and is_issued_by(der, der)

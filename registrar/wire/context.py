@@ -42,10 +42,15 @@ class Channel(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What a service works on."""
+    """What a service works on; one for all requests of a channel."""
 
     application: Application
     sessions: SessionTable
     limits: ServerLimits
     channel: Channel
-    now: float
+    clock: Callable[[], float]
+
+    @property
+    def now(self) -> float:
+        """The time in monotonic seconds."""
+        return self.clock()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
 from collections import Counter
 from collections.abc import Awaitable, Callable
 
@@ -98,6 +99,9 @@ class Listener:
                 subject=f"{host}:{port}",
                 next_action="End what listens there, or choose another address or port.",
             ) from error
+        for listening in self._server.sockets:
+            # Each accepted connection inherits it.
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
 
     async def close(self) -> None:
         """Stop listening and end connections and Sessions; ``start`` may follow."""

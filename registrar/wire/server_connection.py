@@ -8,9 +8,7 @@ too late, or anything that cannot come now: ERR, closed; nobody else notices
 from __future__ import annotations
 
 import asyncio
-import inspect
 import os
-import socket
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
@@ -45,6 +43,7 @@ from registrar.ua.server_channel import ServerChannel
 from registrar.wire import builtin
 from registrar.wire.context import Context
 from registrar.wire.host import Host
+from registrar.wire.methods import is_awaitable
 from registrar.wire.peers import Peer
 from registrar.wire.services import respond, serve
 from registrar.wire.stages import StageTimer
@@ -69,6 +68,7 @@ class ServerConnection(asyncio.Protocol):
         self._events: deque[Event] = deque()
         self._drain_handle: asyncio.Handle | None = None
         self._running = 0
+        self._is_reading = True
         self._is_opening = False
         self._is_stuck = False
         self._is_doomed = False
@@ -83,6 +83,13 @@ class ServerConnection(asyncio.Protocol):
         )
         self.max_response_size = 0
         self.is_closed = False
+        self._context = Context(
+            application=host.application,
+            sessions=host.sessions,
+            limits=host.limits,
+            channel=self,
+            clock=self._loop.time,
+        )
 
     # asyncio calls these
 
@@ -117,12 +124,14 @@ class ServerConnection(asyncio.Protocol):
         if self._is_doomed:
             return
         try:
-            self._events += self._channel.receive(data, self._loop.time())
+            events = self._channel.receive(data, self._loop.time())
             self._charge(self._channel.unfinished_size)
         except RegistrarError as error:
             self._refuse(error)
             return
-        self._drain()
+        if events:
+            self._events += events
+            self._drain()
 
     def eof_received(self) -> bool:
         """Close our side as well."""
@@ -177,8 +186,8 @@ class ServerConnection(asyncio.Protocol):
 
     def _charge(self, size: int) -> None:
         """Charge the Listener for ``size`` bytes in place of what was charged before."""
-        more, self._charged = size - self._charged, size
-        if more:
+        if size != self._charged:
+            more, self._charged = size - self._charged, size
             self._host.charge(more)
 
     def _drop_slow(self) -> None:
@@ -215,13 +224,15 @@ class ServerConnection(asyncio.Protocol):
 
     def _flow(self) -> None:
         """Read from the peer only while its requests can be taken up."""
+        may_read = not (self._events or self._is_held)
         transport = self._transport
-        if transport is None or transport.is_closing():
+        if may_read is self._is_reading or transport is None or transport.is_closing():
             return
-        if self._is_held or self._events:
-            transport.pause_reading()
-        else:
+        self._is_reading = may_read
+        if may_read:
             transport.resume_reading()
+        else:
+            transport.pause_reading()
 
     def _on_hello(self, event: HelloReceived) -> None:
         self.endpoint_url = event.hello.endpoint_url
@@ -237,19 +248,12 @@ class ServerConnection(asyncio.Protocol):
         if not hasattr(request, "RequestHeader"):
             self._fault(event.request_id, 0, DecodingError("a response is no request"))
             return
-        context = Context(
-            application=self._host.application,
-            sessions=self._host.sessions,
-            limits=self._limits,
-            channel=self,
-            now=self._loop.time(),
-        )
         try:
-            answer = serve(context, request)
+            answer = serve(self._context, request)
         except Exception as error:  # a request ends here
             self._fault(event.request_id, request.RequestHeader.RequestHandle, error)
             return
-        if inspect.isawaitable(answer):
+        if is_awaitable(answer):
             self._running += 1
             self._host.run(self._answer_later(event.request_id, request, answer))
         else:
@@ -337,7 +341,6 @@ class ServerConnection(asyncio.Protocol):
         self._write(data)
         if not requested.renewal:
             self.peer = peer
-            self._keep_alive()
             self._stage.enter("an activated Session", self._limits.session_s)
         self._events += self._channel.receive(b"", self._loop.time())
         self._drain()
@@ -413,12 +416,6 @@ class ServerConnection(asyncio.Protocol):
         transport.close()
         if self._write_timer is None:
             self._write_timer = self._loop.call_later(self._limits.write_s, transport.abort)
-
-    def _keep_alive(self) -> None:
-        if self._transport is not None:
-            sock = self._transport.get_extra_info("socket")
-            if sock is not None:
-                sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
 
 
 def _translated(error: Exception) -> RegistrarError:

@@ -7,12 +7,11 @@ marks as secured is refused on a channel without security before anything else i
 from __future__ import annotations
 
 import asyncio
-import inspect
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from types import MappingProxyType
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from asyncua import ua
 
@@ -22,7 +21,12 @@ from registrar.wire import builtin
 from registrar.wire.attributes import read, write
 from registrar.wire.browsing import browse, browse_next, translate
 from registrar.wire.context import Context
-from registrar.wire.methods import ArgumentsRejected, check_access, check_arguments
+from registrar.wire.methods import (
+    ArgumentsRejected,
+    check_access,
+    check_arguments,
+    is_awaitable,
+)
 from registrar.wire.peers import Session
 from registrar.wire.session_services import activate_session, close_session, create_session
 from registrar.wire.sessions import SessionState
@@ -195,12 +199,12 @@ def _call(context: Context, request: ua.CallRequest) -> ua.CallResponse | Awaita
     """
     session = _session(context, request).session
     items = _operations(context, request.Parameters.MethodsToCall)
-    if all(_overlaps(context, item) for item in items):
+    if len(items) > 1 and all(_overlaps(context, item) for item in items):
         return _call_together(context, session, items)
     results: list[ua.CallMethodResult] = []
     for number, item in enumerate(items, start=1):
         result = _call_one(context, session, item)
-        if inspect.isawaitable(result):
+        if not isinstance(result, ua.CallMethodResult):
             return _call_later(context, session, results, result, items[number:])
         results.append(result)
     return ua.CallResponse(Results=results)
@@ -216,7 +220,7 @@ async def _call_later(
     results.append(await running)
     for item in rest:
         result = _call_one(context, session, item)
-        results.append(await result if inspect.isawaitable(result) else result)
+        results.append(result if isinstance(result, ua.CallMethodResult) else await result)
     return ua.CallResponse(Results=results)
 
 
@@ -232,7 +236,7 @@ async def _call_together(
 ) -> ua.CallResponse:
     async def call(item: ua.CallMethodRequest) -> ua.CallMethodResult:
         result = _call_one(context, session, item)
-        return await result if inspect.isawaitable(result) else result
+        return result if isinstance(result, ua.CallMethodResult) else await result
 
     results: list[ua.CallMethodResult] = []
     for start in range(0, len(items), MAX_OVERLAPPING):
@@ -251,9 +255,9 @@ def _call_one(
         outputs = method.handler(session, *values)
     except RegistrarError as error:
         return _failed(error)
-    if inspect.isawaitable(outputs):
+    if is_awaitable(outputs):
         return _finished(outputs)
-    return ua.CallMethodResult(OutputArguments=list(outputs))
+    return ua.CallMethodResult(OutputArguments=[*cast("Sequence[ua.Variant]", outputs)])
 
 
 async def _finished(outputs: Awaitable[Sequence[ua.Variant]]) -> ua.CallMethodResult:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from dataclasses import replace
 from typing import Any
 
@@ -22,6 +21,7 @@ from registrar.wire import builtin
 from registrar.wire.certificates import application_uris
 from registrar.wire.client_checks import token_policies
 from registrar.wire.context import Context
+from registrar.wire.methods import is_awaitable
 from registrar.wire.peers import DecodedUser, Peer, Session
 from registrar.wire.sessions import SessionState, check_transfer, is_same_user
 
@@ -132,7 +132,7 @@ async def activate_session(
         channel.peer.application_uri = state.session.peer.application_uri
     try:
         roles = context.application.authenticate(session)
-        if inspect.isawaitable(roles):
+        if is_awaitable(roles):
             roles = await roles
     finally:
         session.user = _without_password(user)
