@@ -6,10 +6,13 @@ Trust is not decided here. A channel uses a certificate only to check who holds 
 from __future__ import annotations
 
 import hashlib
+from functools import lru_cache
+from typing import Final
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
 
 from registrar.errors import SecurityChecksFailed
 from registrar.native import compiled
@@ -18,6 +21,9 @@ from registrar.ua.limits import MAX_CHAIN_LENGTH
 from registrar.ua.security_policy import SecurityPolicy
 
 _SEQUENCE = 0x30
+
+KEPT_KEYS: Final = 64
+"""Certificates whose keys are kept: a peer shows one for each channel and each Session (10 µs)."""
 
 
 @compiled
@@ -61,10 +67,7 @@ def public_key_of(certificate: bytes, policy: SecurityPolicy) -> RSAPublicKey:
     Raises:
         SecurityChecksFailed: not a certificate, another kind of key, or a length out of range.
     """
-    try:
-        key = x509.load_der_x509_certificate(certificate).public_key()
-    except (ValueError, TypeError, UnsupportedAlgorithm, x509.InvalidVersion) as error:
-        raise _invalid("a certificate cannot be read") from error
+    key = _key_in(certificate)
     if not isinstance(key, RSAPublicKey):
         raise SecurityChecksFailed(
             f"the certificate holds {type(key).__name__}, {policy.name} needs RSA",
@@ -77,6 +80,15 @@ def public_key_of(certificate: bytes, policy: SecurityPolicy) -> RSAPublicKey:
             status=StatusCode.BadCertificatePolicyCheckFailed,
         )
     return key
+
+
+@lru_cache(maxsize=KEPT_KEYS)
+def _key_in(certificate: bytes) -> CertificatePublicKeyTypes:
+    """Return the key, with what OpenSSL keeps beside it after the first use."""
+    try:
+        return x509.load_der_x509_certificate(certificate).public_key()
+    except (ValueError, TypeError, UnsupportedAlgorithm, x509.InvalidVersion) as error:
+        raise _invalid("a certificate cannot be read") from error
 
 
 def _end_of_sequence(blob: bytes, at: int) -> int:
