@@ -117,6 +117,7 @@ class Device:
         self._listener = Listener(self, limits=SERVER_LIMITS, keys=surroundings.key_queue)
         self._space: AddressSpace | None = None
         self._endpoints: list[ua.EndpointDescription] | None = None
+        self._served: tuple[ApplicationIdentity, ...] | None = None
         self._return: asyncio.Task[None] | None = None
         self._touched = 0.0
         names = [f"{self.application_uri}:application-{n + 1}" for n in range(plan.applications)]
@@ -292,6 +293,11 @@ class Device:
         self._restart()
 
     def _served_identities(self) -> tuple[ApplicationIdentity, ...]:
+        if self._served is None:
+            self._served = self._identities_to_serve()
+        return self._served
+
+    def _identities_to_serve(self) -> tuple[ApplicationIdentity, ...]:
         slot = self.configuration.dca.slots.get(RSA_SHA256)
         if slot is None:
             return self._identities
@@ -316,7 +322,7 @@ class Device:
 
     def _restart(self) -> None:
         """Serve the present endpoints; open channels are cut once answered (part12 T10)."""
-        self._endpoints = None
+        self._endpoints = self._served = None
         self._listener.drop_channels(after_response=not self.misbehaviour.loses_apply_response)
         loop = asyncio.get_running_loop()
         loop.call_soon(self._end_sessions)
