@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from asyncua import ua
@@ -103,9 +105,9 @@ def _check_certificate(peer: Peer, parameters: ua.CreateSessionParameters) -> No
     peer.application_uri = uri
 
 
-async def activate_session(
+def activate_session(
     context: Context, request: ua.ActivateSessionRequest
-) -> ua.ActivateSessionResponse:
+) -> ua.ActivateSessionResponse | Awaitable[ua.ActivateSessionResponse]:
     """Give a Session its user and bind it to this channel; a failure changes nothing (T12).
 
     Raises:
@@ -115,14 +117,31 @@ async def activate_session(
     """
     channel, sessions, parameters = context.channel, context.sessions, request.Parameters
     state = sessions.find(request.RequestHeader.AuthenticationToken, context.now)
-    is_transfer = state.channel is not channel
-    if is_transfer:
+    if state.channel is not channel:
         if not state.is_activated:
             raise ServiceFailed("not its channel", status=StatusCode.BadSessionIdInvalid)
         check_transfer(state, channel.peer)
     nonce = state.server_nonce
     _check_signature(channel.peer, parameters, nonce)
-    user = await _decode_user(context, parameters, nonce)
+    decode = _user_decoder(context, parameters, nonce)
+    if isinstance(parameters.UserIdentityToken, ua.UserNameIdentityToken):
+        return _activate_later(context, state, nonce, channel.work(decode))
+    return _activate(context, state, nonce, decode())
+
+
+async def _activate_later(
+    context: Context, state: SessionState, nonce: bytes, decoded: Awaitable[DecodedUser]
+) -> ua.ActivateSessionResponse:
+    answer = _activate(context, state, nonce, await decoded)
+    return answer if isinstance(answer, ua.ActivateSessionResponse) else await answer
+
+
+def _activate(
+    context: Context, state: SessionState, nonce: bytes, user: DecodedUser
+) -> ua.ActivateSessionResponse | Awaitable[ua.ActivateSessionResponse]:
+    """Ask the application for the Roles of ``user``, then bind the Session to the channel."""
+    channel = context.channel
+    is_transfer = state.channel is not channel
     if is_transfer and not is_same_user(state.session.user, user):
         raise AccessDenied("another user", status=StatusCode.BadIdentityChangeNotSupported)
     later = replace(state.session, peer=channel.peer, user=user) if state.is_activated else None
@@ -132,14 +151,33 @@ async def activate_session(
         channel.peer.application_uri = state.session.peer.application_uri
     try:
         roles = context.application.authenticate(session)
-        if is_awaitable(roles):
-            roles = await roles
-    finally:
+    except BaseException:
         session.user = _without_password(user)
+        raise
+    if is_awaitable(roles):
+        return _bind_later(context, state, nonce, session, roles)
+    return _bind(context, state, nonce, session, roles)
+
+
+async def _bind_later(
+    context: Context, state: SessionState, nonce: bytes, session: Session, roles: Awaitable[Any]
+) -> ua.ActivateSessionResponse:
+    try:
+        known = await roles
+    finally:
+        session.user = _without_password(session.user)
+    return _bind(context, state, nonce, session, known)
+
+
+def _bind(
+    context: Context, state: SessionState, nonce: bytes, session: Session, roles: Any
+) -> ua.ActivateSessionResponse:
+    session.user = _without_password(session.user)
     _check_unchanged(context, state, nonce)
-    _bind(context, state, session, roles)
+    state.session.user, state.session.roles = session.user, roles
+    context.sessions.bind(state, context.channel, session.peer, context.now)
     response = ua.ActivateSessionResponse()
-    response.Parameters.ServerNonce = sessions.renew_nonce(state)
+    response.Parameters.ServerNonce = context.sessions.renew_nonce(state)
     return response
 
 
@@ -154,9 +192,10 @@ def _check_signature(peer: Peer, parameters: ua.ActivateSessionParameters, nonce
     )
 
 
-async def _decode_user(
+def _user_decoder(
     context: Context, parameters: ua.ActivateSessionParameters, nonce: bytes
-) -> DecodedUser:
+) -> Callable[[], DecodedUser]:
+    """Return what reads the user token, with all it needs: it may run on another thread."""
     peer = context.channel.peer
     policies = token_policies(
         context.application.endpoints(context.channel.endpoint_url),
@@ -164,20 +203,15 @@ async def _decode_user(
         mode=peer.mode,
         url=context.channel.endpoint_url,
     )
-
-    def decode() -> DecodedUser:
-        return decode_user_token(
-            parameters.UserIdentityToken,
-            parameters.UserTokenSignature,
-            token_policies=policies,
-            channel_policy=peer.policy,
-            identity=peer.identity,
-            server_nonce=nonce,
-        )
-
-    if isinstance(parameters.UserIdentityToken, ua.UserNameIdentityToken):
-        return await context.channel.work(decode)
-    return decode()
+    return partial(
+        decode_user_token,
+        parameters.UserIdentityToken,
+        parameters.UserTokenSignature,
+        token_policies=policies,
+        channel_policy=peer.policy,
+        identity=peer.identity,
+        server_nonce=nonce,
+    )
 
 
 def _without_password(user: DecodedUser) -> DecodedUser:
@@ -190,11 +224,6 @@ def _check_unchanged(context: Context, state: SessionState, nonce: bytes) -> Non
     token = builtin.node_id(state.token, 0, ua.NodeIdType.ByteString)
     if context.channel.is_closed or sessions.find(token, context.now).server_nonce != nonce:
         raise SecurityChecksFailed("the Session changed", status=StatusCode.BadSessionIdInvalid)
-
-
-def _bind(context: Context, state: SessionState, session: Session, roles: Any) -> None:
-    state.session.user, state.session.roles = session.user, roles
-    context.sessions.bind(state, context.channel, session.peer, context.now)
 
 
 def close_session(context: Context, request: ua.CloseSessionRequest) -> ua.CloseSessionResponse:
