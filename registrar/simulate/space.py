@@ -73,7 +73,7 @@ def build_space(device: Device, model: Model) -> AddressSpace:
         applications=len(device.configuration.groups) - 1,
     )
     outline = _outline(model, shape)
-    return outline.space.twin(device.application_uri, outline.source_of(device))
+    return outline.space.sibling(device.application_uri, outline.source_of(device))
 
 
 @lru_cache(maxsize=MAX_SHAPES)

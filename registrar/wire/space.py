@@ -5,7 +5,7 @@
          ├── instances                      of types, made when they are looked at
          └── values                         a Variant, or a function that returns one
 
-A thousand pretended Devices share one table, one set of hidden nodes, and as twins one overlay.
+A thousand pretended Devices share one table, one set of hidden nodes, and as siblings one overlay.
 """
 
 from __future__ import annotations
@@ -122,7 +122,7 @@ class AddressSpace:
         self.paths = Paths()
         """Those followed before; forgotten with every change of the nodes."""
 
-    def twin(self, application_uri: str, source: Source) -> AddressSpace:
+    def sibling(self, application_uri: str, source: Source) -> AddressSpace:
         """Return the space of another Server with the same nodes, made in no time.
 
         Args:
@@ -369,7 +369,7 @@ class AddressSpace:
         self.paths = Paths()
 
     def _own(self) -> None:
-        """Have everything for ourselves that twins shared until now."""
+        """Have everything for ourselves that siblings shared until now."""
         if not self._is_shared:
             return
         self._is_shared = False

@@ -108,10 +108,10 @@ def test_two_servers_share_the_table_and_nothing_else(space: AddressSpace) -> No
     assert other.get((1, "thing")) is None
 
 
-def test_twins_share_their_nodes_until_one_of_them_changes(space: AddressSpace) -> None:
+def test_siblings_share_their_nodes_until_one_of_them_changes(space: AddressSpace) -> None:
     space.add_object(THING, NAME, OBJECTS)
-    first = space.twin("urn:first", lambda _: None)
-    second = space.twin("urn:second", lambda _: None)
+    first = space.sibling("urn:first", lambda _: None)
+    second = space.sibling("urn:second", lambda _: None)
     template = make_template(TABLE, APPLICATION_CONFIGURATION_TYPE)
 
     first.add_instance(template, ua.QualifiedName("Extra", 1), OBJECTS)
@@ -131,17 +131,17 @@ def test_twins_share_their_nodes_until_one_of_them_changes(space: AddressSpace) 
     ]
 
 
-def test_each_twin_has_values_of_its_own(space: AddressSpace, session: Session) -> None:
+def test_each_sibling_has_values_of_its_own(space: AddressSpace, session: Session) -> None:
     space.add_variable(node_id(5, 1), "Size", OBJECTS, string("of all"), data_type=12)
     space.add_variable(node_id(6, 1), "Name", OBJECTS, string("of all"), data_type=12)
     names: dict[NodeKey, ua.Variant] = {1 << 32 | 6: string("its own")}
-    twin = space.twin("urn:other", names.get)
+    sibling = space.sibling("urn:other", names.get)
 
-    twin.set_value(node_id(5, 1), string("changed"))
+    sibling.set_value(node_id(5, 1), string("changed"))
 
     seen = [
         value_of(attribute(one, session, node, AttributeIds.Value))
-        for one in (space, twin)
+        for one in (space, sibling)
         for node in (node_id(5, 1), node_id(6, 1))
     ]
     assert seen == ["of all", "of all", "changed", "its own"]
@@ -180,14 +180,14 @@ def test_a_method_takes_the_arguments_of_its_declaration(
 
 def test_a_path_followed_before_is_followed_anew_after_a_change(space: AddressSpace) -> None:
     space.add_object(THING, NAME, OBJECTS)
-    twin = space.twin("urn:other", lambda _: None)
-    found = [translate(one, path_to(OBJECTS, "Thing")) for one in (space, space, twin)]
+    sibling = space.sibling("urn:other", lambda _: None)
+    found = [translate(one, path_to(OBJECTS, "Thing")) for one in (space, space, sibling)]
 
     space.remove(THING)
 
     assert found[0] is found[1] is found[2]
     assert translate(space, path_to(OBJECTS, "Thing")).StatusCode.value == StatusCode.BadNoMatch
-    assert translate(twin, path_to(OBJECTS, "Thing")) is found[0]
+    assert translate(sibling, path_to(OBJECTS, "Thing")) is found[0]
 
 
 @pytest.mark.parametrize(
