@@ -348,17 +348,18 @@ class ServerConnection(asyncio.Protocol):
     def _private(self, bits: int, job: Callable[[], T], then: Callable[[T], None]) -> None:
         """Run ``job`` as private-key work where it is some, then hand its result on."""
 
-        def settle(future: asyncio.Future[T]) -> None:
-            if self.is_closed or future.cancelled():
-                future.cancelled() or future.exception()
+        def settle(result: T, error: Exception | None) -> None:
+            if self.is_closed:
                 return
             try:
-                then(future.result())
-            except Exception as error:  # a callback of the loop ends here
-                self._refuse(_translated(error))
+                if error is not None:
+                    raise error
+                then(result)
+            except Exception as failure:  # a job ends here
+                self._refuse(_translated(failure))
 
         if bits:
-            self._host.keys.submit(self.address, bits, job).add_done_callback(settle)
+            self._host.keys.hand_over(self.address, bits, job, settle)
         else:
             then(job())
 

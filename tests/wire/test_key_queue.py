@@ -174,17 +174,14 @@ async def test_who_hands_a_job_over_is_told_in_the_same_turn(key_bits: int) -> N
 
 async def test_who_is_told_may_give_another_job() -> None:
     queue = KeyQueue(per_address=1)
-    told: list[object] = []
+    told: asyncio.Future[object] = asyncio.get_running_loop().create_future()
 
     def again(result: object, _: Exception | None) -> None:
-        told.append(result)
-        queue.hand_over("a", 2048, lambda: 2, lambda result, _: told.append(result))
+        queue.hand_over("a", 2048, lambda: (result, 2), lambda result, _: told.set_result(result))
 
     queue.hand_over("a", 2048, lambda: 1, again)
-    while len(told) < 2:
-        await asyncio.sleep(0)
 
-    assert told == [1, 2]
+    assert await told == (1, 2)
 
 
 async def test_a_failure_of_who_is_told_stops_no_other_job() -> None:
