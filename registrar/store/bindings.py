@@ -47,18 +47,14 @@ def bind(
             the Device at this URL is bound to another; the message names the holder.
     """
     wanted = (product_instance_uri, enrolment_id, key_digest)
-    for row in tx.query(
-        f"{_SELECT} WHERE b.product_instance_uri = ? OR b.enrolment_id = ? OR b.key_digest = ?",
-        wanted,
-    ):
-        if tuple(row)[:3] == wanted:
-            return
-        raise _conflict(_binding(row), product_instance_uri, key_digest)
-    tx.change(
+    is_new = tx.change(
         "INSERT INTO bindings (product_instance_uri, enrolment_id, key_digest, bound)"
-        " VALUES (?, ?, ?, ?)",
+        " VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
         (*wanted, cause.stamp()),
     )
+    if not is_new:
+        _check_same(tx, wanted)
+        return
     audit.append(
         tx,
         audit.Kind.BINDING,
@@ -68,6 +64,17 @@ def bind(
         enrolment_id=enrolment_id,
         detail=f"key {key_digest}",
     )
+
+
+def _check_same(tx: Transaction, wanted: tuple[str, int, str]) -> None:
+    """Refuse what is in the way of ``wanted``, unless it is the same."""
+    for row in tx.query(
+        f"{_SELECT} WHERE b.product_instance_uri = ? OR b.enrolment_id = ? OR b.key_digest = ?",
+        wanted,
+    ):
+        if tuple(row)[:3] != wanted:
+            uri, _, key_digest = wanted
+            raise _conflict(_binding(row), uri, key_digest)
 
 
 def _conflict(held: Binding, uri: str, key_digest: str) -> Rejected:
