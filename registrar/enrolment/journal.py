@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -13,6 +14,7 @@ from registrar.core.software import SoftwareReport
 from registrar.errors import Misuse, Reason
 from registrar.store import audit, bindings, enrolments, inbox, leases, software, tickets
 from registrar.store.enrolments import Columns, EnrolmentRow
+from registrar.store.moments import to_stored
 from registrar.store.store import Store
 from registrar.store.transaction import Cause, Readable, Transaction
 
@@ -33,6 +35,8 @@ class StoreJournal:
         self._store = store
         self._worker = worker
         self._now = now
+        self._seen: dict[int, _Seen] = {}
+        """What this worker read or wrote last of each enrolment whose lease it has."""
 
     async def discover(self, urls: Sequence[str]) -> list[Enrolment]:
         """Return the enrolments of ``urls`` in their order, creating those that are new."""
@@ -67,14 +71,17 @@ class StoreJournal:
             Unavailable: another engine that lives holds it.
         """
         now = self._now()
-        return await self._store.write(
-            lambda tx: leases.acquire(
+        lease, row = await self._store.write(
+            lambda tx: enrolments.acquire(
                 tx, enrolment.id, owner=self._worker, now=now, ends=now + LEASE
             )
         )
+        self._seen[row.id] = _seen(row, enrolment.software)
+        return lease
 
     async def release(self, lease: Lease) -> None:
         """Give the lease back."""
+        self._seen.pop(lease.enrolment_id, None)
         await self._store.write(lambda tx: leases.release(tx, lease))
 
     async def advance(self, enrolment: Enrolment, lease: Lease, step: Step) -> Enrolment:
@@ -85,7 +92,12 @@ class StoreJournal:
             Unavailable: the lease was taken over, or the store cannot write.
         """
         cause = self._cause(step)
-        return await self._store.write(lambda tx: _advance(tx, enrolment, lease, step, cause))
+        known = self._seen.get(lease.enrolment_id)
+        seen = await self._store.write(
+            lambda tx: _advance(tx, enrolment, known, lease, step, cause)
+        )
+        self._seen[lease.enrolment_id] = seen
+        return seen.enrolment
 
     async def mail(self) -> list[Mail]:
         """Take in what arrived since the last call; empty and cheap where nothing did."""
@@ -133,10 +145,27 @@ async def open_journal(
             await store.write(lambda tx: leases.leave(tx, name))
 
 
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """An enrolment, and when it was changed last, as the database holds it."""
+
+    enrolment: Enrolment
+    updated: int
+
+
+def _seen(row: EnrolmentRow, report: SoftwareReport | None) -> _Seen:
+    return _Seen(_value(row, report), to_stored(row.updated))
+
+
 def _advance(
-    tx: Transaction, enrolment: Enrolment, lease: Lease, step: Step, cause: Cause
-) -> Enrolment:
-    plain = Cause(actor=cause.actor, now=cause.now)
+    tx: Transaction,
+    enrolment: Enrolment,
+    known: _Seen | None,
+    lease: Lease,
+    step: Step,
+    cause: Cause,
+) -> _Seen:
+    plain = Cause(actor=cause.actor, now=cause.now) if cause.reason or cause.detail else cause
     for ticket in step.tickets:
         tickets.put(tx, ticket, cause=plain)
     for note in step.notes:
@@ -149,12 +178,58 @@ def _advance(
             enrolment_id=enrolment.id,
             detail=note.detail,
         )
-    row = enrolments.advance(tx, lease, step.event, cause=cause, columns=_columns(step.facts))
+    seen = _go(tx, enrolment, known, lease, step, cause)
     if step.event is Event.IDENTITY_PROVEN:
-        if not row.product_instance_uri or not row.key_digest:
+        facts = seen.enrolment.facts
+        if not facts.product_instance_uri or not facts.key_digest:
             raise Misuse("an identity is proven by a name and a key")
-        bindings.bind(tx, row.id, row.product_instance_uri, row.key_digest, cause=plain)
-    return _value(row, enrolment.software)
+        bindings.bind(
+            tx, seen.enrolment.id, facts.product_instance_uri, facts.key_digest, cause=plain
+        )
+    return seen
+
+
+def _go(
+    tx: Transaction,
+    enrolment: Enrolment,
+    known: _Seen | None,
+    lease: Lease,
+    step: Step,
+    cause: Cause,
+) -> _Seen:
+    """Go the arrow from what is known, or else from what the database holds."""
+    columns = _columns(step.facts)
+    if known is not None:
+        before = known.enrolment
+        after = enrolments.advance_from(
+            tx, lease, (before.state, known.updated), step.event, cause=cause, columns=columns
+        )
+        if after is not None:
+            moved = Enrolment(
+                id=before.id,
+                url=before.url,
+                state=after,
+                facts=_together(before.facts, step.facts) if columns else before.facts,
+                reason=step.reason,
+                detail=step.detail[: audit.MAX_DETAIL],
+                software=enrolment.software,
+            )
+            return _Seen(moved, cause.stamp())
+    row = enrolments.advance(tx, lease, step.event, cause=cause, columns=columns)
+    return _seen(row, enrolment.software)
+
+
+def _together(known: Facts, new: Facts) -> Facts:
+    return Facts(
+        product_instance_uri=new.product_instance_uri or known.product_instance_uri,
+        serial_number=new.serial_number or known.serial_number,
+        manufacturer=new.manufacturer or known.manufacturer,
+        model=new.model or known.model,
+        software_revision=new.software_revision or known.software_revision,
+        ticket_digest=new.ticket_digest or known.ticket_digest,
+        identity_thumbprint=new.identity_thumbprint or known.identity_thumbprint,
+        key_digest=new.key_digest or known.key_digest,
+    )
 
 
 def _columns(facts: Facts) -> Columns:

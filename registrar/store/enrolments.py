@@ -18,7 +18,7 @@ from registrar.core.enrolment import advance as next_state
 from registrar.core.ports import Lease
 from registrar.errors import Misuse
 from registrar.store import applications, audit, bindings, issuances
-from registrar.store.leases import check_idle, check_lease, leased
+from registrar.store.leases import check_idle, check_lease, leased, take
 from registrar.store.moments import from_stored
 from registrar.store.transaction import Cause, Readable, Transaction
 
@@ -115,6 +115,54 @@ def _discover(tx: Transaction, url: str, cause: Cause) -> EnrolmentRow:
     return row
 
 
+def acquire(
+    tx: Transaction, enrolment_id: int, *, owner: str, now: datetime, ends: datetime
+) -> tuple[Lease, EnrolmentRow]:
+    """Take one enrolment as ``leases.acquire`` does, and return it as it stands."""
+    row = _row(take(tx, enrolment_id, owner=owner, now=now, ends=ends))
+    return Lease(enrolment_id=row.id, fence=row.lease_token), row
+
+
+def advance_from(
+    tx: Transaction,
+    lease: Lease,
+    seen: tuple[State, int],
+    event: Event,
+    *,
+    cause: Cause,
+    columns: Columns,
+) -> State | None:
+    """Go one arrow of an enrolment that need not be read, since nobody wrote since it was.
+
+    Args:
+        tx: the transaction.
+        lease: of the enrolment.
+        seen: its state, and when it was changed last, as the database holds it.
+        event: what happened.
+        cause: as with ``advance``.
+        columns: as with ``advance``.
+
+    Returns:
+        The state it led to; None where the enrolment or its lease is not the one that was seen,
+        and nothing was written: ``advance`` knows what to do or why it cannot be.
+
+    Raises:
+        Misuse: ``event`` cannot happen in the state that was seen.
+    """
+    before, updated = seen
+    after = next_state(before, event)
+    changes = _changes(after, cause, columns)
+    is_written = tx.change(
+        f"UPDATE enrolments SET {_assignments(changes)} WHERE id = ? AND lease_token = ?"  # noqa: S608
+        " AND lease_owner != '' AND state = ? AND updated = ?",
+        (*changes.values(), lease.enrolment_id, lease.fence, str(before), updated),
+    )
+    if not is_written:
+        return None
+    _note(tx, lease.enrolment_id, event, before, after, cause)
+    return after
+
+
 def advance(
     tx: Transaction,
     lease: Lease,
@@ -162,25 +210,40 @@ def advance_idle(
 def _advance(
     tx: Transaction, former: sqlite3.Row, event: Event, cause: Cause, columns: Columns | None
 ) -> EnrolmentRow:
-    learned = columns or Columns()
-    unknown = learned.keys() - _WRITABLE
-    if unknown:
-        raise Misuse(f"no arrow writes {sorted(unknown)}")
     number, before = former["id"], State(former["state"])
     after = next_state(before, event)
-    changes: dict[str, Any] = {
+    changes = _changes(after, cause, columns or Columns())
+    tx.change(
+        f"UPDATE enrolments SET {_assignments(changes)} WHERE id = ?",  # noqa: S608
+        (*changes.values(), number),
+    )
+    _note(tx, number, event, before, after, cause)
+    # Built here, because reading the row back would cost as much as writing it.
+    known = dict(zip(former.keys(), former, strict=True))
+    return _row({**known, **changes}.values())
+
+
+def _changes(after: State, cause: Cause, learned: Columns) -> dict[str, Any]:
+    """Return what an arrow writes, by column."""
+    if not learned.keys() <= _WRITABLE:
+        raise Misuse(f"no arrow writes {sorted(learned.keys() - _WRITABLE)}")
+    return {
         "state": str(after),
-        "reason": cause.reason,
+        "reason": str(cause.reason),
         "detail": cause.detail[: audit.MAX_DETAIL],
         "updated": cause.stamp(),
         # Sorted, so that the same columns make the same statement, which is parsed once.
         **dict(sorted(learned.items())),
     }
-    assignments = ", ".join(f"{name} = ?" for name in changes)
-    tx.change(
-        f"UPDATE enrolments SET {assignments} WHERE id = ?",  # noqa: S608
-        (*changes.values(), number),
-    )
+
+
+def _assignments(changes: Iterable[str]) -> str:
+    return ", ".join(f"{name} = ?" for name in changes)
+
+
+def _note(
+    tx: Transaction, number: int, event: Event, before: State, after: State, cause: Cause
+) -> None:
     audit.append(
         tx,
         audit.Kind.ENROLMENT,
@@ -191,9 +254,6 @@ def _advance(
         before=before,
         after=after,
     )
-    # Built here, because reading the row back would cost as much as writing it.
-    known = dict(zip(former.keys(), former, strict=True))
-    return _row({**known, **changes}.values())
 
 
 def count_attempt(tx: Transaction, lease: Lease) -> int:

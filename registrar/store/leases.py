@@ -144,14 +144,22 @@ def acquire(
         Unavailable: another engine holds it.
         Misuse: there is no such enrolment.
     """
+    row = take(tx, enrolment_id, owner=owner, now=now, ends=ends)
+    return Lease(enrolment_id=enrolment_id, fence=row["lease_token"])
+
+
+def take(
+    tx: Transaction, enrolment_id: int, *, owner: str, now: datetime, ends: datetime
+) -> sqlite3.Row:
+    """Do what ``acquire`` does, and return the enrolment with the new lease in it."""
     rows = tx.query(
         "UPDATE enrolments SET lease_owner = ?1, lease_ends = ?2, lease_token = lease_token + 1"
-        " WHERE id = ?3 AND (lease_owner IN ('', ?1) OR lease_ends <= ?4) RETURNING lease_token",
+        " WHERE id = ?3 AND (lease_owner IN ('', ?1) OR lease_ends <= ?4) RETURNING *",
         (owner, to_stored(ends), enrolment_id, to_stored(now)),
     )
     if not rows:
         raise _held(tx, enrolment_id)
-    return Lease(enrolment_id=enrolment_id, fence=rows[0]["lease_token"])
+    return rows[0]
 
 
 def renew(tx: Transaction, leases: Iterable[Lease], *, ends: datetime) -> list[Lease]:

@@ -12,6 +12,7 @@ from registrar.errors import Misuse, Reason, Rejected, Unavailable
 from registrar.store import Store, Transaction, audit, bindings, crls, enrolments, issuances, leases
 from registrar.store.audit import Kind
 from registrar.store.enrolments import MAX_URL, Columns
+from registrar.store.moments import to_stored
 from tests.store.building import (
     CAUSE,
     ENGINE,
@@ -326,3 +327,52 @@ def test_claims_take_what_is_free_and_due(store: Store) -> None:
     assert [lease.enrolment_id for lease in first + second] == due
     assert third == []
     assert held.enrolment_id not in due
+
+
+def test_an_arrow_needs_no_reading_where_the_enrolment_is_as_it_was_seen(store: Store) -> None:
+    number = discover(store).id
+    lease, row = store.write_sync(
+        lambda tx: enrolments.acquire(tx, number, owner=ENGINE, now=NOW, ends=NOW + MINUTE)
+    )
+
+    after = store.write_sync(
+        lambda tx: enrolments.advance_from(
+            tx,
+            lease,
+            (row.state, to_stored(row.updated)),
+            Event.TICKET_MATCHED,
+            cause=CAUSE,
+            columns={"model": "M1"},
+        )
+    )
+
+    assert after is State.IDENTIFIED
+    stored = enrolments.get(store.reader, number)
+    assert (stored.state, stored.model) == (after, "M1")
+    assert audit.of_device(store.reader, number)[-1].after == after
+
+
+@pytest.mark.parametrize("changed", ["state", "updated", "fence", "owner"])
+def test_an_arrow_from_what_is_not_so_any_more_writes_nothing(store: Store, changed: str) -> None:
+    lease = device(store)
+    row = enrolments.get(store.reader, lease.enrolment_id)
+    state, updated = row.state, to_stored(row.updated)
+    if changed == "state":
+        state = State.AWAITING_APPROVAL
+    elif changed == "updated":
+        updated -= 1
+    elif changed == "fence":
+        store.write_sync(lambda tx: take(tx, row.id))
+    else:
+        store.write_sync(lambda tx: leases.release(tx, lease))
+    entries = audit.of_device(store.reader, row.id)
+
+    after = store.write_sync(
+        lambda tx: enrolments.advance_from(
+            tx, lease, (state, updated), Event.REFUSED, cause=REFUSAL, columns={}
+        )
+    )
+
+    assert after is None
+    assert enrolments.get(store.reader, row.id).state is row.state
+    assert audit.of_device(store.reader, row.id) == entries
