@@ -9,7 +9,7 @@ from registrar.app.causes import by_operator
 from registrar.ca.authority import Prepared
 from registrar.core.issuance import IssuanceState
 from registrar.store import crls, issuances
-from registrar.store.issuances import IssuanceRequest
+from registrar.store.issuance_request import IssuanceRequest
 from registrar.store.store import Store
 
 GROUP: Final = "site"

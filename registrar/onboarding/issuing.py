@@ -25,7 +25,8 @@ from registrar.core.issuance import IssuanceState
 from registrar.core.ports import Lease
 from registrar.errors import Reason, Rejected
 from registrar.store import issuances
-from registrar.store.issuances import Issuance, IssuanceRequest
+from registrar.store.issuance_request import IssuanceRequest
+from registrar.store.issuances import Issuance
 from registrar.store.store import Store
 from registrar.store.transaction import Cause, Transaction
 from registrar.wire import dca_nodes as nodes
@@ -222,9 +223,9 @@ class Issuing:
             return dict(pairs)
         cause = self._cause()
 
-        numbers = [row.id for row in pairs.values()]
+        seen = list(pairs.values())
         rows = await self._store.write(
-            lambda tx: issuances.record_delivered_all(tx, numbers, fresh, lease=lease, cause=cause)
+            lambda tx: issuances.record_delivered_all(tx, seen, fresh, lease=lease, cause=cause)
         )
         return dict(zip(pairs, rows, strict=True))
 
@@ -234,12 +235,12 @@ class Issuing:
 
     async def record_confirmed(self, rows: Sequence[Issuance], *, lease: Lease) -> None:
         """Note that certificates were read back from the device."""
-        numbers = [row.id for row in rows if row.state is not IssuanceState.CONFIRMED]
-        if not numbers:
+        seen = [row for row in rows if row.state is not IssuanceState.CONFIRMED]
+        if not seen:
             return
         cause = self._cause()
         await self._store.write(
-            lambda tx: issuances.record_confirmed_all(tx, numbers, lease=lease, cause=cause)
+            lambda tx: issuances.record_confirmed_all(tx, seen, lease=lease, cause=cause)
         )
 
     async def revoke_unconfirmed(self, *, lease: Lease, reason: Reason) -> None:

@@ -8,9 +8,10 @@ a killed Registrar signs the same bytes again and no certificate exists that is 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from itertools import pairwise
 from types import MappingProxyType
 from typing import Final
 
@@ -21,40 +22,13 @@ from registrar.core.ports import Lease
 from registrar.errors import CertificateRejected, Misuse
 from registrar.store import audit
 from registrar.store.claims import check_claims
+from registrar.store.issuance_request import IssuanceRequest
 from registrar.store.leases import check_lease
 from registrar.store.moments import from_stored, to_stored
 from registrar.store.transaction import Cause, Readable, Transaction, Value
 
 MAX_PAGE: Final = 100_000
 """Rows in one answer."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class IssuanceRequest:
-    """What is to be certified, and for whom."""
-
-    enrolment_id: int | None
-    """The Device; None for the site's own certificates."""
-
-    application_uri: str
-    certificate_group: str
-    """Names the group, e.g. its NodeId as text."""
-
-    certificate_type: str
-    profile: str
-    """Which profile the certificate follows."""
-
-    issuer: str
-    """Which CA signs."""
-
-    key_digest: str
-    """SHA-256 of the SubjectPublicKeyInfo, hexadecimal."""
-
-    serial: int
-    tbs: bytes
-    """What will be signed, DER."""
-
-    not_after: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,11 +87,18 @@ def reserve_all(
 
 def _reserve(tx: Transaction, request: IssuanceRequest, cause: Cause) -> Issuance:
     check_claims(tx, request.enrolment_id, request.application_uri, request.key_digest)
+    # Most slots are empty, which the index of the INSERT sees as well as a query would. Only the
+    # site's own certificates have no such index.
+    if request.enrolment_id is not None and (made := _insert(tx, request, cause)):
+        return made
     for former in _in_slot(tx, request):
         if _still_fits(former, request, cause.now):
             return former
         _close(tx, former, "superseded", cause)
-    return _insert(tx, request, cause)
+    made = _insert(tx, request, cause)
+    if made is None:
+        raise Misuse(f"serial {request.serial:x} cannot be reserved: it was used before")
+    return made
 
 
 def _check_writer(
@@ -155,13 +136,15 @@ def _still_fits(former: Issuance, request: IssuanceRequest, now: datetime) -> bo
     )
 
 
-def _insert(tx: Transaction, request: IssuanceRequest, cause: Cause) -> Issuance:
-    stamp = cause.stamp()
+def _insert(tx: Transaction, request: IssuanceRequest, cause: Cause) -> Issuance | None:
+    """Write a row; return None where the slot is taken, or the serial was used before."""
+    stamp, not_after = cause.stamp(), to_stored(request.not_after)
     try:
-        number = tx.insert(
+        made = tx.query(
             "INSERT INTO issuances (enrolment_id, application_uri, certificate_group,"
             " certificate_type, profile, issuer, key_digest, serial, tbs, state, not_after,"
-            " created, updated) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            " created, updated) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+            " ON CONFLICT DO NOTHING RETURNING id",
             (
                 request.enrolment_id,
                 request.application_uri,
@@ -172,16 +155,18 @@ def _insert(tx: Transaction, request: IssuanceRequest, cause: Cause) -> Issuance
                 request.key_digest,
                 f"{request.serial:x}",
                 request.tbs,
-                IssuanceState.RESERVED,
-                to_stored(request.not_after),
+                str(IssuanceState.RESERVED),
+                not_after,
                 stamp,
                 stamp,
             ),
         )
     except sqlite3.IntegrityError as error:
         raise Misuse(f"serial {request.serial:x} cannot be reserved: {error}") from error
+    if not made:
+        return None
     issuance = Issuance(
-        id=number,
+        id=made[0][0],
         enrolment_id=request.enrolment_id,
         application_uri=request.application_uri,
         certificate_group=request.certificate_group,
@@ -193,7 +178,7 @@ def _insert(tx: Transaction, request: IssuanceRequest, cause: Cause) -> Issuance
         tbs=request.tbs,
         certificate=None,
         state=IssuanceState.RESERVED,
-        not_after=from_stored(to_stored(request.not_after)),
+        not_after=from_stored(not_after),
         created=from_stored(stamp),
     )
     _note(tx, issuance, "", IssuanceState.RESERVED, cause)
@@ -219,7 +204,8 @@ def record_signed(
     (issuance,) = _writable(tx, (issuance_id,), lease)
     if issuance.certificate == certificate and issuance.state in ACTIVE:
         return issuance
-    return _move(tx, issuance, (IssuanceState.SIGNED,), cause, certificate=certificate)
+    steps = (IssuanceState.SIGNED,)
+    return _at_once(_move(tx, issuance, steps, cause, certificate=certificate), issuance)
 
 
 def record_delivered(
@@ -231,7 +217,7 @@ def record_delivered(
 
 def record_delivered_all(
     tx: Transaction,
-    issuance_ids: Sequence[int],
+    issuance_ids: Sequence[int | Issuance],
     certificates: Mapping[int, bytes],
     *,
     lease: Lease | None,
@@ -242,7 +228,8 @@ def record_delivered_all(
     A confirmed one stays confirmed.
 
     Args:
-        issuance_ids: the certificates, all of one Device.
+        issuance_ids: the certificates, all of one Device; a row that was read before is only
+            read again where it has changed.
         certificates: those of them that were just signed, DER, by id; kept first.
         lease: of the Device.
         cause: who, when, why.
@@ -255,19 +242,19 @@ def record_delivered_all(
         Unavailable: another worker took the Device over.
     """
     return [
-        _deliver(tx, issuance, certificates.get(issuance.id), cause)
+        _again(tx, issuance, lambda one: _deliver(tx, one, certificates.get(one.id), cause))
         for issuance in _writable(tx, issuance_ids, lease)
     ]
 
 
 def _deliver(
     tx: Transaction, issuance: Issuance, certificate: bytes | None, cause: Cause
-) -> Issuance:
+) -> Issuance | None:
     if certificate is not None and certificate != issuance.certificate:
         steps = (IssuanceState.SIGNED, IssuanceState.DELIVERED)
         return _move(tx, issuance, steps, cause, certificate=certificate)
     if issuance.state in (IssuanceState.DELIVERED, IssuanceState.CONFIRMED):
-        return issuance
+        return _unchanged(tx, issuance)
     return _move(tx, issuance, (IssuanceState.DELIVERED,), cause)
 
 
@@ -279,21 +266,43 @@ def record_confirmed(
 
 
 def record_confirmed_all(
-    tx: Transaction, issuance_ids: Sequence[int], *, lease: Lease | None, cause: Cause
+    tx: Transaction, issuance_ids: Sequence[int | Issuance], *, lease: Lease | None, cause: Cause
 ) -> list[Issuance]:
     """Note that certificates were read back from the Device; repeatable.
 
     A certificate whose delivery was recorded nowhere, because we were killed in between, is
     noted as delivered first.
     """
-    return [_confirm(tx, issuance, cause) for issuance in _writable(tx, issuance_ids, lease)]
+    return [
+        _again(tx, issuance, lambda one: _confirm(tx, one, cause))
+        for issuance in _writable(tx, issuance_ids, lease)
+    ]
 
 
-def _confirm(tx: Transaction, issuance: Issuance, cause: Cause) -> Issuance:
+def _confirm(tx: Transaction, issuance: Issuance, cause: Cause) -> Issuance | None:
     if issuance.state is IssuanceState.CONFIRMED:
-        return issuance
+        return _unchanged(tx, issuance)
     first = (IssuanceState.DELIVERED,) if issuance.state is IssuanceState.SIGNED else ()
     return _move(tx, issuance, (*first, IssuanceState.CONFIRMED), cause)
+
+
+def _unchanged(tx: Transaction, issuance: Issuance) -> Issuance | None:
+    """Return ``issuance`` if its row is in that state."""
+    return issuance if get(tx, issuance.id).state is issuance.state else None
+
+
+def _again(
+    tx: Transaction, seen: Issuance, change: Callable[[Issuance], Issuance | None]
+) -> Issuance:
+    """Change a row as it was seen, or else as it is."""
+    return change(seen) or _at_once(change(get(tx, seen.id)), seen)
+
+
+def _at_once(moved: Issuance | None, issuance: Issuance) -> Issuance:
+    """Return what became of a row that was read in this transaction."""
+    if moved is None:
+        raise Misuse(f"issuance {issuance.id} changes while it is written")
+    return moved
 
 
 def revoke(
@@ -320,18 +329,15 @@ def revoke_all(tx: Transaction, enrolment_id: int, *, reason: str, cause: Cause)
 
 
 def _close(tx: Transaction, issuance: Issuance, reason: str, cause: Cause) -> Issuance:
-    return _move(
-        tx,
-        issuance,
-        (IssuanceState.REVOKED,),
-        cause,
-        {"revoked_at": cause.stamp(), "revocation_reason": reason},
-    )
+    columns: Mapping[str, Value] = {"revoked_at": cause.stamp(), "revocation_reason": reason}
+    return _at_once(_move(tx, issuance, (IssuanceState.REVOKED,), cause, columns), issuance)
 
 
-def _writable(tx: Transaction, issuance_ids: Sequence[int], lease: Lease | None) -> list[Issuance]:
+def _writable(
+    tx: Transaction, issuance_ids: Sequence[int | Issuance], lease: Lease | None
+) -> list[Issuance]:
     """Return the rows in the order of ``issuance_ids``, where ``lease`` may write them."""
-    found = [get(tx, number) for number in issuance_ids]
+    found = [one if isinstance(one, Issuance) else get(tx, one) for one in issuance_ids]
     _check_writer(tx, (one.enrolment_id for one in found), lease)
     return found
 
@@ -344,23 +350,30 @@ def _move(
     columns: Mapping[str, Value] = MappingProxyType({}),
     *,
     certificate: bytes | None = None,
-) -> Issuance:
-    """Go ``steps`` at once, each with an entry of its own; ``certificate`` was just signed."""
+) -> Issuance | None:
+    """Go ``steps`` at once, each with an entry of its own; ``certificate`` was just signed.
+
+    Returns:
+        The row as it is now; None where it is in another state than ``issuance``, and so nothing
+        was written. All else of a row is as it was reserved, or follows from its state.
+    """
     if certificate is not None:
         if outline(certificate).tbs != issuance.tbs:
             raise Misuse(f"the certificate of issuance {issuance.id} is not the one reserved")
         columns = {**columns, "certificate": certificate}
-    state = issuance.state
+    states = [issuance.state]
     for to in steps:
-        after = next_state(state, to)
-        _note(tx, issuance, state, after, cause)
-        state = after
+        states.append(next_state(states[-1], to))
     assignments = "".join(f", {name} = ?" for name in columns)
-    tx.change(
-        f"UPDATE issuances SET state = ?, updated = ?{assignments} WHERE id = ?",  # noqa: S608
-        (state, cause.stamp(), *columns.values(), issuance.id),
+    is_written = tx.change(
+        f"UPDATE issuances SET state = ?, updated = ?{assignments} WHERE id = ? AND state = ?",  # noqa: S608
+        (str(states[-1]), cause.stamp(), *columns.values(), issuance.id, str(issuance.state)),
     )
-    return replace(issuance, state=state, certificate=certificate or issuance.certificate)
+    if not is_written:
+        return None
+    for before, after in pairwise(states):
+        _note(tx, issuance, before, after, cause)
+    return replace(issuance, state=states[-1], certificate=certificate or issuance.certificate)
 
 
 def _note(tx: Transaction, issuance: Issuance, before: str, after: str, cause: Cause) -> None:

@@ -12,7 +12,7 @@ from registrar.core.enrolment import Event, State
 from registrar.core.ports import Lease
 from registrar.store import Cause, Store, Transaction, bindings, enrolments, leases
 from registrar.store.enrolments import EnrolmentRow
-from registrar.store.issuances import IssuanceRequest
+from registrar.store.issuance_request import IssuanceRequest
 from tests.ca.building import application, make_root
 
 NOW = datetime(2026, 6, 1, 12, 0, tzinfo=UTC)

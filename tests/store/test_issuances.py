@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -428,3 +429,42 @@ def test_a_lease_covers_no_certificate_of_another_device(store: Store, ledger: L
         )
 
     assert [issuances.get(store.reader, number).state for number in numbers] == ["reserved"] * 2
+
+
+@pytest.mark.clause("I1")
+def test_a_row_seen_before_another_wrote_it_is_read_again(ledger: Ledger) -> None:
+    sought = wanted(ledger.id, 5)
+    seen = ledger.reserve(sought)
+    ledger.deliver(ledger.sign(seen, sought))
+
+    (confirmed,) = ledger.store.write_sync(
+        lambda tx: issuances.record_confirmed_all(
+            tx, [replace(seen, state=IssuanceState.SIGNED)], lease=ledger.lease, cause=CAUSE
+        )
+    )
+
+    assert confirmed == issuances.get(ledger.store.reader, seen.id)
+    told = audit.entries(ledger.store.reader, kind=Kind.ISSUANCE)
+    assert [one.after for one in told] == ["reserved", "signed", "delivered", "confirmed"]
+
+
+@pytest.mark.parametrize("state", [IssuanceState.DELIVERED, IssuanceState.CONFIRMED])
+def test_a_row_seen_before_it_was_revoked_stays_revoked(
+    ledger: Ledger, state: IssuanceState
+) -> None:
+    sought = wanted(ledger.id, 5)
+    delivered = ledger.deliver(ledger.sign(ledger.reserve(sought), sought))
+    ledger.revoke(delivered)
+
+    for record in (
+        lambda tx: issuances.record_confirmed_all(
+            tx, [replace(delivered, state=state)], lease=ledger.lease, cause=CAUSE
+        ),
+        lambda tx: issuances.record_delivered_all(
+            tx, [replace(delivered, state=state)], {}, lease=ledger.lease, cause=CAUSE
+        ),
+    ):
+        with pytest.raises(Misuse):
+            ledger.store.write_sync(record)
+
+    assert issuances.get(ledger.store.reader, delivered.id).state is IssuanceState.REVOKED
