@@ -134,11 +134,13 @@ def of(reader: Readable, enrolment_id: int) -> list[ApplicationRecord]:
 
 
 def _record(row: sqlite3.Row) -> ApplicationRecord:
+    # By position, in the order of the table: looking columns up by name costs more than the query.
+    _, _, node, application_uri, product_uri, application_type, name, confirmed, _, _ = row
     return ApplicationRecord(
-        node=row["node"],
-        application_uri=row["application_uri"],
-        product_uri=row["product_uri"],
-        application_type=row["application_type"],
-        name=row["name"],
-        is_confirmed=bool(row["confirmed"]),
+        node=node,
+        application_uri=application_uri,
+        product_uri=product_uri,
+        application_type=application_type,
+        name=name,
+        is_confirmed=bool(confirmed),
     )
