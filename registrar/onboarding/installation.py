@@ -1,17 +1,19 @@
 """Putting TrustLists and certificates into a device, in one transaction or two.
 
-    TrustList ─▶ signing request ─▶ reserve ─▶ sign ─▶ UpdateCertificate ─▶ role ─▶ ApplyChanges
-                    ▲ the device lost the key             │ it validates against its
-                    └─────────────────────────────────────┤ active TrustList
-                      apply the TrustList, reconnect  ◀───┘
+    signing request ─▶ reserve ─▶ sign ─▶ TrustList, UpdateCertificate ─▶ role ─▶ ApplyChanges
+        ▲ the device lost the key                      │ it validates against its
+        └──────────────────────────────────────────────┤ active TrustList
+                   apply the TrustList, reconnect  ◀───┘
 
+TrustList and certificate share a request, in that order; a device that refuses the list was given
+a certificate for nothing, and it is revoked.
 A certificate that is in the ledger and not yet confirmed is delivered again before a new one is
 made. Source: OPC 10000-12 §7.7.3, §7.7.4, §7.10.2; OPC 10000-21 §7.3.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -55,6 +57,7 @@ _TRY_OTHERWISE = frozenset(
 """Answers to UpdateCertificate after which a new key, or the TrustList first, may help."""
 
 _GET_CERTIFICATES = nodes.METHOD_NAMES[nodes.GET_CERTIFICATES]
+_UPDATE_CERTIFICATE = nodes.METHOD_NAMES[nodes.UPDATE_CERTIFICATE]
 
 _KINDS_OF_KEY = (nodes.RSA_SHA256, nodes.ECC_NIST_P256, nodes.ECC_NIST_P384)
 
@@ -95,6 +98,14 @@ def certificate_types(group: CertificateGroup) -> tuple[ua.NodeId, ...]:
         elif nodes.APPLICATION_CERTIFICATE in offered or not offered:
             wanted.insert(0, nodes.RSA_SHA256)
     return tuple(wanted)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Files:
+    """TrustLists that are open to be written."""
+
+    pushes: Sequence[TrustListPush]
+    handles: Sequence[int]
 
 
 class Installation:
@@ -147,20 +158,24 @@ class Installation:
         issued = {
             request: held[request.slot_key] for request in requests if request.slot_key in held
         }
-        issued.update(
-            await self._begin(dca, targets, [one for one in requests if one not in issued])
-        )
+        wanted = [request for request in requests if request not in issued]
+        begun, signing = await self._begin(dca, targets, wanted)
+        files: _Files | None = begun
+        issued.update(await self._issue(wanted, signing))
         stale = [request for request in requests if request.slot_key in held]
         objects = [target.object.node for target in targets]
         is_split = False
         while True:
+            signed = await self._issuing.record_delivered(issued, lease=self._lease)
+            issued.update(signed)
             try:
-                issued.update(await self._deliver(dca, issued))
+                await self._deliver(dca, signed, files)
                 break
             except ServiceFailed as error:
                 if error.status not in _TRY_OTHERWISE or (is_split and not stale):
                     with doing(Act.UPDATE_CERTIFICATE, self._url):
                         raise error
+            files = None
             if stale:
                 issued.update(await self._renew(dca, stale))
                 stale = []
@@ -174,8 +189,8 @@ class Installation:
 
     async def _begin(
         self, dca: Dca, targets: Sequence[Target], requests: Sequence[SlotRequest]
-    ) -> dict[SlotRequest, Issuance]:
-        """Write the TrustLists, and issue what ``requests`` asks for.
+    ) -> tuple[_Files, list[bytes]]:
+        """Open the TrustLists to be written, and have keys made for ``requests``.
 
         Opening files and creating keys do not depend on each other and share a request.
         """
@@ -184,8 +199,7 @@ class Installation:
             handles, signing = await perform_both(
                 dca.client, opening_to_write(pushes), self._asking(requests)
             )
-            await write_trust_lists(dca.client, pushes, handles)
-        return await self._issue(requests, signing)
+        return _Files(pushes=pushes, handles=handles), signing
 
     def _pushes(self, targets: Sequence[Target]) -> list[TrustListPush]:
         pushes = []
@@ -226,19 +240,39 @@ class Installation:
         return await self._issuing.issue(pairs, lease=self._lease, subject=self._url)
 
     async def _deliver(
-        self, dca: Dca, issued: dict[SlotRequest, Issuance]
-    ) -> dict[SlotRequest, Issuance]:
-        signed = await self._issuing.record_delivered(issued, lease=self._lease)
-        for kind in dict.fromkeys(request.kind for request in signed):
-            deliveries = [
-                (request.slot, issuance.certificate or b"")
-                for request, issuance in signed.items()
-                if request.kind is kind
-            ]
-            await perform(
-                dca.client, certificate_updates(deliveries, issuers=self._issuing.chain(kind))
+        self, dca: Dca, signed: Mapping[SlotRequest, Issuance], files: _Files | None
+    ) -> None:
+        """Hand the certificates over, behind the TrustLists where these are not yet written.
+
+        Raises:
+            ServiceFailed: UpdateCertificate failed.
+            Rejected: a TrustList was refused.
+        """
+        updates = [
+            update
+            for kind in dict.fromkeys(request.kind for request in signed)
+            for update in certificate_updates(
+                [
+                    (request.slot, issuance.certificate or b"")
+                    for request, issuance in signed.items()
+                    if request.kind is kind
+                ],
+                issuers=self._issuing.chain(kind),
             )
-        return signed
+        ]
+        if files is None:
+            await perform(dca.client, updates)
+            return
+        refused: MethodFailed | None = None
+        with doing(Act.WRITE_TRUST_LIST, self._url):
+            try:
+                await write_trust_lists(dca.client, files.pushes, files.handles, then=updates)
+            except MethodFailed as error:
+                if error.method != _UPDATE_CERTIFICATE:
+                    raise
+                refused = error
+        if refused is not None:
+            raise refused
 
     async def _apply(self, dca: Dca, objects: Sequence[ua.NodeId]) -> None:
         """Apply; a lost answer is not a failure, reading back will tell."""

@@ -52,6 +52,15 @@ class Operation(Generic[T]):
         """The name of the Method, for messages."""
         return METHOD_NAMES.get(self.method_id, self.method_id.to_string())
 
+    @property
+    def size_bytes(self) -> int:
+        """What its ByteStrings add to a request."""
+        total = 0
+        for variant in self.inputs:
+            values = variant.Value if isinstance(variant.Value, list) else [variant.Value]
+            total += sum(len(value) for value in values if isinstance(value, bytes))
+        return total
+
 
 class MethodFailed(ServiceFailed):
     """A Method answered with a bad status; ``method`` is its name."""

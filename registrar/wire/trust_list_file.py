@@ -101,47 +101,61 @@ def opening_to_write(pushes: Sequence[TrustListPush]) -> list[Operation[int]]:
 
 
 async def write_trust_lists(
-    client: Client, pushes: Sequence[TrustListPush], handles: Sequence[int]
+    client: Client,
+    pushes: Sequence[TrustListPush],
+    handles: Sequence[int],
+    *,
+    then: Sequence[Operation[bool]] = (),
 ) -> bool:
     """Write the TrustLists into open files and close these; tell whether ApplyChanges is due.
 
-    The last blocks and the closes go into one request. A Server that works such a request off
-    in another order than the given one fails it, and is served one call after the other.
+    The last blocks, the closes and what comes ``then`` go into one request. A Server that works
+    such a request off in another order than the given one fails it, and is served one call after
+    the other.
+
+    Args:
+        then: calls that have to come after the files; they may be repeated.
 
     Raises:
-        MethodFailed: a file was refused.
+        MethodFailed: a file was refused, or one of ``then``, which its Method tells.
     """
-    if await _write_but_last(client, pushes, handles):
+    if await _write_but_last(client, pushes, handles, then):
+        finishing: list[Operation[bool]] = [*_finishing(pushes, handles), *then]
         try:
-            return await _finish(client, pushes, handles)
+            required = await perform(client, finishing)
         except MethodFailed as error:
             if error.method != nodes.METHOD_NAMES[nodes.FILE_WRITE]:
                 raise
             handles = await perform(client, opening_to_write(pushes))
-            await _write_but_last(client, pushes, handles)
+            await _write_but_last(client, pushes, handles, then)
+        else:
+            return any(required)
     for push, handle in zip(pushes, handles, strict=True):
         await perform(client, [_last_write(push, handle)])
-    required: list[bool] = await perform(client, _closings(pushes, handles))
-    return any(required)
+    required = await perform(client, _closings(pushes, handles))
+    return any([*required, *await perform(client, then)])
 
 
 async def _write_but_last(
-    client: Client, pushes: Sequence[TrustListPush], handles: Sequence[int]
+    client: Client,
+    pushes: Sequence[TrustListPush],
+    handles: Sequence[int],
+    then: Sequence[Operation[bool]],
 ) -> bool:
-    """Write all blocks but the last; tell whether the last ones fit into one request."""
+    """Write all blocks but the last; tell whether what is left fits into one request."""
     for push, handle in zip(pushes, handles, strict=True):
         size = push.group.block_size
         for start in range(0, _last_start(push), size):
             block = push.content[start : start + size]
             await perform(client, [_write(push.group.trust_list, handle, block)])
     size = sum(len(push.content) - _last_start(push) for push in pushes)
-    return size <= MAX_REQUEST and 2 * len(pushes) <= MAX_BATCH
+    size += sum(operation.size_bytes for operation in then)
+    return size <= MAX_REQUEST and 2 * len(pushes) + len(then) <= MAX_BATCH
 
 
-async def _finish(client: Client, pushes: Sequence[TrustListPush], handles: Sequence[int]) -> bool:
+def _finishing(pushes: Sequence[TrustListPush], handles: Sequence[int]) -> list[Operation[bool]]:
     writes = [_last_write(push, handle) for push, handle in zip(pushes, handles, strict=True)]
-    _, required = await perform_both(client, writes, _closings(pushes, handles))
-    return any(required)
+    return [*writes, *_closings(pushes, handles)]
 
 
 def _last_start(push: TrustListPush) -> int:
@@ -149,7 +163,7 @@ def _last_start(push: TrustListPush) -> int:
     return max(0, (len(push.content) - 1) // size * size)
 
 
-def _last_write(push: TrustListPush, handle: int) -> Operation[None]:
+def _last_write(push: TrustListPush, handle: int) -> Operation[bool]:
     return _write(push.group.trust_list, handle, push.content[_last_start(push) :])
 
 
@@ -242,9 +256,10 @@ def _open(file: ua.NodeId, mode: int) -> Operation[int]:
     )
 
 
-def _write(file: ua.NodeId, handle: int, block: bytes) -> Operation[None]:
+def _write(file: ua.NodeId, handle: int, block: bytes) -> Operation[bool]:
+    """Return the call that writes ``block``; alone it makes no ApplyChanges due."""
     inputs = (_handle_in(handle), ua.Variant(block, ua.VariantType.ByteString))
-    return Operation(object_id=file, method_id=nodes.FILE_WRITE, inputs=inputs, read=_nothing)
+    return Operation(object_id=file, method_id=nodes.FILE_WRITE, inputs=inputs, read=_no)
 
 
 def _read(file: ua.NodeId, handle: int) -> Operation[bytes]:
@@ -296,6 +311,10 @@ def _boolean(outputs: list[object]) -> bool:
     if not isinstance(outputs[0], bool):
         raise ProtocolViolation("CloseAndUpdate answered no Boolean")
     return outputs[0]
+
+
+def _no(_: list[object]) -> bool:
+    return False
 
 
 def _nothing(_: list[object]) -> None:

@@ -20,6 +20,7 @@ from registrar.errors import Reason, ServiceFailed
 from registrar.simulate.device import Device
 from registrar.simulate.plant import TicketRoute
 from registrar.simulate.production import Identity, Product
+from registrar.simulate.trust_list_file import TrustListFile
 from registrar.status import StatusCode
 from registrar.store import trust
 from registrar.store.transaction import Cause
@@ -249,6 +250,20 @@ async def test_a_refused_certificate_ends_the_transaction_and_is_revoked(
 
         assert (outcome.state, outcome.reason) == (State.REFUSED, Reason.CERTIFICATE_REFUSED)
         assert len(cancelled) == 1
+        assert not one.is_owned
+        assert {issuance.state for issuance in stage.issued()} == {IssuanceState.REVOKED}
+
+
+@pytest.mark.clause("R136")
+async def test_a_refused_trust_list_revokes_the_certificate_behind_it(
+    backdrop: Backdrop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with backdrop.stage(tmp_path, device()) as stage:
+        (one,) = stage.devices
+        monkeypatch.setattr(TrustListFile, "close_and_update", refuse_certificates)
+        outcome = await stage.end_of()
+
+        assert (outcome.state, outcome.reason) == (State.REFUSED, Reason.TRUST_LIST_REFUSED)
         assert not one.is_owned
         assert {issuance.state for issuance in stage.issued()} == {IssuanceState.REVOKED}
 

@@ -14,14 +14,14 @@ from registrar.simulate.plant import DevicePlan, TicketRoute, Validation
 from tests.onboarding.stage import Backdrop, device
 
 KINDS = {
-    "singleton": (device(singleton=True), 15),
-    "application": (device(1, applications=1), 25),
-    "two applications": (device(1, applications=2), 25),
-    "no ManagedApplications": (device(0, applications=2), 25),
-    "Role": (device(2, applications=2), 26),
-    "Role with a list": (device(3, applications=2), 27),
-    "Ticket on the device": (device(1, applications=2, route=TicketRoute.WITH_DEVICE), 26),
-    "active TrustList": (device(1, applications=2, validation=Validation.ACTIVE), 35),
+    "singleton": (device(singleton=True), 14),
+    "application": (device(1, applications=1), 23),
+    "two applications": (device(1, applications=2), 23),
+    "no ManagedApplications": (device(0, applications=2), 23),
+    "Role": (device(2, applications=2), 24),
+    "Role with a list": (device(3, applications=2), 25),
+    "Ticket on the device": (device(1, applications=2, route=TicketRoute.WITH_DEVICE), 24),
+    "active TrustList": (device(1, applications=2, validation=Validation.ACTIVE), 33),
 }
 
 

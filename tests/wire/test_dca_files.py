@@ -49,6 +49,8 @@ class FileServer:
     open: dict[int, tuple[ua.NodeId, bytearray, int]] = field(default_factory=dict)
     handles: int = 0
     requests: int = 0
+    updates: Callable[[bytes], ua.CallMethodResult] | None = None
+    """What UpdateCertificate does."""
 
     async def call_all(self, requests: Sequence[ua.CallMethodRequest]) -> list[ua.CallMethodResult]:
         self.requests += 1
@@ -85,6 +87,9 @@ class FileServer:
             data = self.stored.get(file, b"") if arguments[0] == 1 else b""
             self.open[self.handles] = (file, bytearray(data), 0)
             return good(ua.Variant(self.handles, ua.VariantType.UInt32))
+        if method == nodes.UPDATE_CERTIFICATE:
+            assert self.updates is not None
+            return self.updates(arguments[0])
         handle = arguments[0]
         owner, content, at = self.open[handle]
         if method == nodes.FILE_WRITE:
@@ -121,9 +126,28 @@ def push(block_size: int = 16_384, file: ua.NodeId = FILE) -> TrustListPush:
     return TrustListPush(group=group, content=encode(CONTENT))
 
 
-async def write(server: Any, *pushes: TrustListPush) -> bool:
+async def write(server: Any, *pushes: TrustListPush, then: Sequence[Operation[bool]] = ()) -> bool:
     handles = await perform(server, opening_to_write(pushes))
-    return await write_trust_lists(server, pushes, handles)
+    return await write_trust_lists(server, pushes, handles, then=then)
+
+
+def asking_behind(server: FileServer, size: int = 0) -> tuple[Operation[bool], list[bool]]:
+    """Return a call that fails unless the file stands, and what each such call saw."""
+    seen: list[bool] = []
+
+    def update(content: bytes) -> ua.CallMethodResult:
+        seen.append(FILE in server.stored)
+        return good(ua.Variant(True, ua.VariantType.Boolean))
+
+    server.updates = update
+    operation = Operation(
+        object_id=nodes.SERVER_CONFIGURATION,
+        method_id=nodes.UPDATE_CERTIFICATE,
+        inputs=(ua.Variant(b"x" * size, ua.VariantType.ByteString),),
+        outputs=1,
+        read=lambda outputs: bool(outputs[0]),
+    )
+    return operation, seen
 
 
 async def read(server: Any, *files: ua.NodeId) -> list[TrustListContent]:
@@ -165,6 +189,30 @@ async def test_several_files_share_their_requests() -> None:
     assert server.requests == 4
     assert contents == [CONTENT, CONTENT]
     assert server.open == {}
+
+
+@pytest.mark.parametrize("habit", sorted(HABITS))
+async def test_what_comes_behind_the_files_finds_them_written(habit: str) -> None:
+    server = HABITS[habit]()
+    operation, seen = asking_behind(server)
+
+    await write(server, push(128), then=[operation])
+
+    assert server.stored == {FILE: encode(CONTENT)}
+    assert seen[-1]
+    assert len(seen) == 1 + server.reversed_order
+
+
+@pytest.mark.parametrize(
+    ("size", "requests"), [(0, 2), (trust_list_file.MAX_REQUEST - 2_000, 2), (60_000, 4)]
+)
+async def test_what_comes_behind_shares_the_request_where_it_fits(size: int, requests: int) -> None:
+    server = FileServer()
+    operation, _ = asking_behind(server, size)
+
+    await write(server, push(), then=[operation])
+
+    assert server.requests == requests
 
 
 async def test_a_block_is_never_larger_than_allowed() -> None:
