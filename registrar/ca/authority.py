@@ -18,8 +18,8 @@ from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from registrar.ca.keys import PrivateKey, PublicKey, public_key_der
-from registrar.ca.profiles import CertificateProfile, subject_of, validity_of
-from registrar.ca.tbs import Issuer, element, encoded_extension, encoded_name, write_tbs
+from registrar.ca.profiles import CertificateProfile, validity_of
+from registrar.ca.tbs import Issuer, element, encoded_extension, encoded_subject, write_tbs
 from registrar.core.certificate import Certificate, outline
 from registrar.errors import DecodingError, FileInvalid, IssuerUnavailable, Misuse
 
@@ -186,7 +186,7 @@ def prepare_root(
 ) -> Prepared:
     """Make everything of a self-signed root but the signature."""
     begins, ends = validity_of(profile, now=now, issuer_begins=None, issuer_ends=None)
-    itself = Issuer(name=encoded_name(subject_of(profile)), algorithm=_signer_for(key).algorithm)
+    itself = Issuer(name=encoded_subject(profile), algorithm=_signer_for(key).algorithm)
     return _prepare(
         key.public_key(), profile, issuer=itself, serial=serial, begins=begins, ends=ends
     )

@@ -20,7 +20,7 @@ from ipaddress import IPv4Address, IPv6Address
 from typing import Final
 
 from cryptography import x509
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from registrar.errors import IssuerUnavailable, Misuse
 
@@ -84,15 +84,6 @@ class CertificateProfile:
     def is_authority(self) -> bool:
         """Tell whether this is the profile of a CA."""
         return self.profile in (Profile.AUTHORITY, Profile.ROOT)
-
-
-def subject_of(profile: CertificateProfile) -> x509.Name:
-    """Return the subject: CN, and O where there is one."""
-    names = [x509.NameAttribute(NameOID.COMMON_NAME, profile.common_name[:MAX_COMMON_NAME])]
-    if profile.organization:
-        organization = profile.organization[:MAX_ORGANIZATION]
-        names.append(x509.NameAttribute(NameOID.ORGANIZATION_NAME, organization))
-    return x509.Name(names)
 
 
 def validity_of(

@@ -3,7 +3,7 @@
     version ▸ serial ▸ algorithm ▸ issuer ▸ validity ▸ subject ▸ key ▸ extensions
 
 What differs from one certificate to the next is written here, a few elements each. What takes
-knowledge, such as names and usages, the library encodes, once where it stays the same.
+knowledge, such as usages, the library encodes, once, since it stays the same.
 Source: RFC 5280 §4.1; ITU-T X.690 §8, §10.
 """
 
@@ -19,7 +19,12 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from registrar.ca.keys import PublicKey, public_key_der
-from registrar.ca.profiles import CertificateProfile, constraints_of, subject_of
+from registrar.ca.profiles import (
+    MAX_COMMON_NAME,
+    MAX_ORGANIZATION,
+    CertificateProfile,
+    constraints_of,
+)
 from registrar.core import der as asn1
 from registrar.errors import Misuse
 
@@ -38,8 +43,12 @@ _DNS_NAME, _URI, _IP_ADDRESS = 0x82, 0x86, 0x87
 _FIRST_YEAR, _LAST_UTC_YEAR = 1950, 2049
 """UTCTime has two digits for the year (RFC 5280 §4.1.2.5)."""
 
-_SUBJECTS = 256
-"""Names kept encoded: most Devices get several certificates."""
+_COMMON_NAME = bytes.fromhex("0603550403")
+_ORGANIZATION = bytes.fromhex("060355040a")
+"""Object identifiers of the attributes of a subject, DER."""
+
+_TIMES = 64
+"""Times kept encoded: certificates of one second begin and end together."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,7 +112,7 @@ def write_tbs(
         + issuer.algorithm
         + issuer.name
         + element(0x30, _time(begins) + _time(ends))
-        + encoded_name(subject_of(profile))
+        + encoded_subject(profile)
         + key
         + element(0xA3, element(0x30, extensions)),
     )
@@ -115,10 +124,16 @@ def encoded_extension(value: x509.ExtensionType, *, is_critical: bool) -> bytes:
     return _extension(number, value.public_bytes(), is_critical=is_critical)
 
 
-@lru_cache(maxsize=_SUBJECTS)
-def encoded_name(name: x509.Name) -> bytes:
-    """Return ``name``, DER."""
-    return name.public_bytes()
+def encoded_subject(profile: CertificateProfile) -> bytes:
+    """Return the subject, DER: CN, and O where there is one."""
+    names = _name(_COMMON_NAME, profile.common_name[:MAX_COMMON_NAME])
+    if profile.organization:
+        names += _name(_ORGANIZATION, profile.organization[:MAX_ORGANIZATION])
+    return element(0x30, names)
+
+
+def _name(kind: bytes, value: str) -> bytes:
+    return element(0x31, element(0x30, kind + element(0x0C, value.encode())))
 
 
 def _extension(number: int, value: bytes, *, is_critical: bool = False) -> bytes:
@@ -153,6 +168,7 @@ def _subject_key_identifier(key: bytes) -> bytes:
     return _extension(_SUBJECT_KEY_IDENTIFIER, element(0x04, digest))
 
 
+@lru_cache(maxsize=_TIMES)
 def _time(moment: datetime) -> bytes:
     if moment.tzinfo is None:
         raise Misuse("a certificate begins and ends at times of a timezone")
