@@ -11,10 +11,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import lru_cache
 
 from registrar.core.certificate import Certificate, decode_chain
 from registrar.core.match import Candidate
 from registrar.core.path import ValidPath, validate_path
+from registrar.core.ticket import CertificateAuthority
 from registrar.core.trust import DeviceIdentityAuthorities, TrustList
 from registrar.core.valid_ticket import ValidTicket
 from registrar.core.validation import DEVICE_IDENTITY, Check, Suppressed, ValidationOptions
@@ -23,6 +25,12 @@ from registrar.status import StatusCode
 
 MAX_TICKET_AUTHORITIES = 256
 """Certificates of Tickets that are looked at for one Device."""
+
+_KEPT_LISTS = 64
+"""Lists of small Tickets that are kept: those of one manufacturer name the same CAs."""
+
+_KEPT_BYTES = 16 * 1024
+"""Certificates of a Ticket that are small, together."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,7 +96,7 @@ def validate_identity(
         trust=authorities,
         further=(ticket_trust((candidate.ticket, *candidate.composites)),),
         now=now,
-        options=replace(_options(candidate, now, policy), application_uri=application_uri),
+        options=_options(candidate, now, policy, application_uri),
     )
     if application_uri != candidate.product_instance_uri:
         raise CertificateRejected(
@@ -105,19 +113,31 @@ def ticket_trust(tickets: Iterable[ValidTicket]) -> TrustList:
 
     A certificate that cannot be read helps nobody and is passed over.
     """
+    authorities = tuple(authority for ticket in tickets for authority in ticket.ticket.authorities)
+    is_small = sum(map(_size_of, authorities)) <= _KEPT_BYTES
+    return _kept_trust(authorities) if is_small else _trust_in(authorities)
+
+
+def _size_of(authority: CertificateAuthority) -> int:
+    return len(authority.authority_certificate) + sum(map(len, authority.issuer_certificates))
+
+
+def _trust_in(authorities: tuple[CertificateAuthority, ...]) -> TrustList:
     trusted: dict[Certificate, None] = {}
     issuers: dict[Certificate, None] = {}
-    for ticket in tickets:
-        for authority in ticket.ticket.authorities:
-            if len(trusted) + len(issuers) >= MAX_TICKET_AUTHORITIES:
-                break
-            first, *rest = _readable(authority.authority_certificate) or (None,)
-            if first is not None:
-                trusted[first] = None
-            issuers.update(dict.fromkeys(one for one in rest if one is not None))
-            for blob in authority.issuer_certificates:
-                issuers.update(dict.fromkeys(_readable(blob)))
+    for authority in authorities:
+        if len(trusted) + len(issuers) >= MAX_TICKET_AUTHORITIES:
+            break
+        first, *rest = _readable(authority.authority_certificate) or (None,)
+        if first is not None:
+            trusted[first] = None
+        issuers.update(dict.fromkeys(one for one in rest if one is not None))
+        for blob in authority.issuer_certificates:
+            issuers.update(dict.fromkeys(_readable(blob)))
     return TrustList(trusted_certificates=tuple(trusted), issuer_certificates=tuple(issuers))
+
+
+_kept_trust = lru_cache(maxsize=_KEPT_LISTS)(_trust_in)
 
 
 def _readable(blob: bytes) -> tuple[Certificate, ...]:
@@ -128,9 +148,9 @@ def _readable(blob: bytes) -> tuple[Certificate, ...]:
 
 
 def _options(
-    candidate: Candidate[ValidTicket], now: datetime, policy: IdentityPolicy
+    candidate: Candidate[ValidTicket], now: datetime, policy: IdentityPolicy, application_uri: str
 ) -> ValidationOptions:
     suppress = DEVICE_IDENTITY.suppress | policy.suppress
     if policy.forgive_expired_authorities and now <= candidate.ticket.signer_not_after:
         suppress |= {Check.ISSUER_EXPIRED}
-    return replace(DEVICE_IDENTITY, suppress=suppress)
+    return replace(DEVICE_IDENTITY, suppress=suppress, application_uri=application_uri)

@@ -24,6 +24,7 @@ from registrar.core.name_constraints import breach
 from registrar.core.names import Name
 from registrar.core.signatures import (
     MAX_RSA_BITS,
+    MIN_RSA_BITS,
     WEAK_HASHES,
     is_issued_by,
     is_sound_key,
@@ -51,9 +52,6 @@ MAX_PATHS = 8
 
 MAX_SIGNATURE_CHECKS = 20
 """Signatures that are checked to build the chains of one leaf."""
-
-_PLAIN_SIGNATURES = 2
-"""Of a leaf and of the root that issued it."""
 
 NEVER = datetime.max.replace(tzinfo=UTC)
 
@@ -146,66 +144,6 @@ class _Validation:
             self._sent.setdefault(certificate.subject_name, []).append(certificate)
 
     def run(self) -> ValidPath:
-        return self._plain() or self._search()
-
-    def _plain(self) -> ValidPath | None:
-        """Return the path of a usual Device certificate that a trusted root issued, or None.
-
-        The short way of nearly all Devices, by the same checks. ``_search`` would find this path
-        as well, and judges whoever is not let in here.
-        """
-        root = self._plain_issuer()
-        if root is None or self._budget.left < _PLAIN_SIGNATURES:
-            return None
-        chain = (self._leaf, root)
-        try:
-            self._check_plain(chain)
-        except CertificateRejected:
-            return None
-        self._budget.left -= _PLAIN_SIGNATURES
-        return self._valid(chain)
-
-    def _plain_issuer(self) -> Certificate | None:
-        """Return the only certificate that may have issued a plain leaf, and did."""
-        leaf, options = self._leaf, self._options
-        plain = leaf.plain
-        if (
-            plain is None
-            or options.purpose is not Purpose.DEVICE_IDENTITY
-            or options.host is not None
-            or not options.check_trust
-            or not options.min_rsa_bits <= plain.key_bits <= options.max_rsa_bits
-            or not leaf.not_before <= self._now <= leaf.not_after
-        ):
-            return None
-        issuers = self._issuers_of(leaf)
-        if len(issuers) != 1 or not made_plain(plain, issuers[0]):
-            return None
-        return issuers[0]
-
-    def _check_plain(self, chain: tuple[Certificate, ...]) -> None:
-        """Make every check of Part 4 but those of the leaf that its shape has answered."""
-        leaf, root = chain
-        if not root.is_self_issued or not self._may_end(root) or not is_issued_by(root, root):
-            raise self._rejected(StatusCode.BadCertificateChainIncomplete, "no plain root")
-        self._fresh_until = []
-        self._check_stopped(chain)
-        self._check_policy(root, is_anchor=True)
-        self._check_trust(chain)
-        self._check_time(root)
-        self._check_uri()
-        self._check_issuers(chain)
-        self._check_revocation(leaf, (root,))
-
-    def _valid(self, chain: tuple[Certificate, ...]) -> ValidPath:
-        return ValidPath(
-            certificates=chain,
-            suppressed=tuple(self._suppressed),
-            anchors=self._trusted(chain),
-            ends=self._end(chain),
-        )
-
-    def _search(self) -> ValidPath:
         furthest: CertificateRejected | None = None
         looked_at = 0
         for chain in self._chains((self._leaf,)):
@@ -219,7 +157,12 @@ class _Validation:
                 if looked_at == MAX_PATHS:
                     break
             else:
-                return self._valid(chain)
+                return ValidPath(
+                    certificates=chain,
+                    suppressed=tuple(self._suppressed),
+                    anchors=self._trusted(chain),
+                    ends=self._end(chain),
+                )
         if furthest is not None:
             raise furthest
         if self._bad_signature:
@@ -263,7 +206,9 @@ class _Validation:
         if self._budget.left == 0:
             return False
         self._budget.left -= 1
-        holds = is_issued_by(certificate, issuer)
+        plain = certificate.plain
+        # The plain leaf says all that is asked of it here; the library need not read it.
+        holds = is_issued_by(certificate, issuer) if plain is None else made_plain(plain, issuer)
         self._bad_signature = self._bad_signature or not holds
         return holds
 
@@ -294,6 +239,8 @@ class _Validation:
             self._check_revocation(certificate, chain[at + 1 :])
 
     def _check_policy(self, certificate: Certificate, *, is_anchor: bool) -> None:
+        if self._has_plain_policy(certificate):
+            return
         digest = certificate.parsed.signature_hash_algorithm
         key = certificate.public_key
         if digest is not None and digest.name in WEAK_HASHES and not is_anchor:
@@ -310,6 +257,14 @@ class _Validation:
             self._found(Check.POLICY, certificate, "a key of a kind that cannot sign")
         elif isinstance(key, ec.EllipticCurvePublicKey) and key.key_size < 256:
             self._found(Check.POLICY, certificate, f"a curve of {key.key_size} bits")
+
+    def _has_plain_policy(self, certificate: Certificate) -> bool:
+        """Tell whether it is a plain leaf with a key of bearable size; no plain one is weak."""
+        plain, options = certificate.plain, self._options
+        if plain is None or certificate is not self._leaf:
+            return False
+        low = max(options.min_rsa_bits, MIN_RSA_BITS)
+        return low <= plain.key_bits <= min(options.max_rsa_bits, MAX_RSA_BITS)
 
     def _check_trust(self, chain: tuple[Certificate, ...]) -> None:
         if not self._trusted(chain):
@@ -367,6 +322,8 @@ class _Validation:
             )
 
     def _check_usage(self) -> None:
+        if self._leaf.plain is not None and self._options.purpose is Purpose.DEVICE_IDENTITY:
+            return  # the shape of a plain leaf has the usages of a Device
         for detail, is_final in usage_faults(self._leaf, self._options.purpose):
             if is_final:
                 raise self._rejected(StatusCode.BadCertificateUseNotAllowed, detail)
