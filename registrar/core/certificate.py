@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKey
 from cryptography.x509.oid import ExtensionOID
 
 from registrar.core import der as asn1
-from registrar.core.names import Name, canonical
+from registrar.core.names import Name, canonical, usual_text
 from registrar.errors import CertificateRejected, DecodingError
 from registrar.native import compiled
 
@@ -243,12 +243,14 @@ class Certificate:
     @cached_property
     def subject(self) -> str:
         """The subject as RFC 4514 text, for people."""
-        return name_text(self.parsed, "subject")
+        usual = usual_text(self.subject_bytes)
+        return name_text(self.parsed, "subject") if usual is None else usual
 
     @cached_property
     def issuer(self) -> str:
         """The issuer as RFC 4514 text, for people."""
-        return name_text(self.parsed, "issuer")
+        usual = usual_text(self.issuer_bytes)
+        return name_text(self.parsed, "issuer") if usual is None else usual
 
     @property
     def serial_number(self) -> int:
