@@ -15,7 +15,7 @@ import orjson
 
 from registrar.core.jws import TicketType, payload_of
 from registrar.core.ticket import CompositeIdentityTicket, Ticket
-from registrar.core.ticket_json import decode_ticket
+from registrar.core.ticket_json import decode_ticket_again
 from registrar.errors import DecodingError, Reason, TicketInvalid
 
 
@@ -143,7 +143,7 @@ class ValidTicket:
             stored = orjson.loads(evidence)
             payload = payload_of(document)
             return cls(
-                ticket=decode_ticket(payload, TicketType(stored["type"])),
+                ticket=decode_ticket_again(payload, TicketType(stored["type"])),
                 document=document,
                 payload_digest=hashlib.sha256(payload).hexdigest(),
                 route=Route(stored["route"]),

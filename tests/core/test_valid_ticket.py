@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from dataclasses import replace
 
 import pytest
 
+from registrar.core.jws import HARD_MAXIMA
 from registrar.core.valid_ticket import Route, ValidTicket
 from registrar.errors import DecodingError
 from tests.core.building import COMPOSITE_URI, DEVICE_URI, Maker, composite_payload, device_payload
@@ -28,6 +30,22 @@ def test_a_composite_ticket_comes_back() -> None:
 
     assert ValidTicket.rebuild(ticket.document, ticket.evidence) == ticket
     assert ticket.mentions == (COMPOSITE_URI, DEVICE_URI, "urn:inner")
+
+
+def test_a_number_too_large_for_the_fast_reader_comes_back() -> None:
+    payload = device_payload()[:-1] + b', "Mass": 1e999}'
+    ticket = MAKER.believed(payload)
+
+    assert ValidTicket.rebuild(ticket.document, ticket.evidence) == ticket
+
+
+def test_a_long_chain_comes_back() -> None:
+    long = base64.b64encode(bytes(9_000)).decode()
+    payload = device_payload(Authorities=[{"AuthorityCertificate": long}])
+    ticket = MAKER.believed(payload)
+
+    assert ValidTicket.rebuild(ticket.document, ticket.evidence) == ticket
+    assert ticket.ticket.authorities[0].authority_certificate == bytes(9_000)
 
 
 def test_what_was_suppressed_comes_back() -> None:
@@ -81,6 +99,10 @@ def test_a_damaged_document_is_noticed() -> None:
         (ticket.document[:-1], ticket.evidence),
         (ticket.document, ticket.evidence[:-1]),
         (ticket.document, "[]"),
+        ("[]", ticket.evidence),
+        ("{}", ticket.evidence),
+        ('{"payload": 7}', ticket.evidence),
+        (" " * HARD_MAXIMA["document_bytes"] + ticket.document, ticket.evidence),
     ]:
         with pytest.raises(DecodingError, match="damaged"):
             ValidTicket.rebuild(document, evidence)
