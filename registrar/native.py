@@ -27,6 +27,7 @@ EXTENSIONS = (
     "matching",
     "revoked",
     "signatures",
+    "signing_request",
     "ticket_batch",
 )
 """The extensions a full build has; each is the twin of a Python module of its name, or of several

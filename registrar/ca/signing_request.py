@@ -7,19 +7,24 @@ reading of OPC 10000-21 §6.3): the caller decides which of them to take.
 
 from __future__ import annotations
 
+import hashlib
 import math
 import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
-from ipaddress import IPv4Address, IPv6Address
-from typing import Final
+from ipaddress import IPv4Address, IPv6Address, ip_address
+from typing import Final, NamedTuple
 
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
+from cryptography.hazmat.primitives.serialization import load_der_public_key
 
 from registrar.ca.keys import PublicKey, key_digest
 from registrar.errors import Reason, Rejected
+from registrar.native import compiled
 
 MAX_REQUEST_BYTES: Final = 16 * 1024
 """A request with a 4,096 bit key takes 2 KB."""
@@ -46,6 +51,16 @@ _UNREADABLE: Final = (
 )
 """What the library raises for bytes that are no request, or one it does not know."""
 
+_MODULUS_AT: Final = 33
+"""Where the modulus begins in the ``key`` of a ``PlainRequest``, behind its leading zero."""
+
+_PKCS1: Final = padding.PKCS1v15()
+_RSA_HASHES: Final[Mapping[str, hashes.HashAlgorithm]] = {
+    "RS256": hashes.SHA256(),
+    "RS384": hashes.SHA384(),
+    "RS512": hashes.SHA512(),
+}
+
 _HASHES: Final = frozenset({"sha256", "sha384", "sha512"})
 _DNS_NAME: Final = re.compile(
     r"(?=.{1,253}\Z)[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
@@ -70,6 +85,36 @@ class SigningRequest:
     ip_addresses: tuple[IPv4Address | IPv6Address, ...]
 
 
+class PlainRequest(NamedTuple):
+    """What a usual request holds: signed with RSA, for an RSA key with the exponent 65,537."""
+
+    info: bytes
+    """What was signed."""
+
+    key: bytes
+    """SubjectPublicKeyInfo, DER."""
+
+    key_bits: int
+    uris: tuple[str, ...]
+    dns_names: tuple[str, ...]
+    addresses: tuple[bytes, ...]
+    """Of 4 or 16 bytes."""
+
+    algorithm: str
+    """RS256, RS384 or RS512."""
+
+    signature: bytes
+
+
+@compiled
+def read_plain_request(der: bytes) -> PlainRequest | tuple[object, ...] | None:
+    """Return the fields of a ``PlainRequest``; None for any other request, well-formed or not.
+
+    Only the compiled twin recognises any.
+    """
+    return None
+
+
 def check_signing_request(der: bytes, *, application_uri: str) -> SigningRequest:
     """Check a PKCS#10 request from a Device, the cheap things first.
 
@@ -85,6 +130,44 @@ def check_signing_request(der: bytes, *, application_uri: str) -> SigningRequest
     """
     if len(der) > MAX_REQUEST_BYTES:
         raise _invalid(f"{len(der)} bytes exceed {MAX_REQUEST_BYTES}")
+    plain = read_plain_request(der)
+    if plain is not None:
+        checked = _check_plain(PlainRequest._make(plain), application_uri)
+        if checked is not None:
+            return checked
+    return _check_any(der, application_uri)
+
+
+def _check_plain(plain: PlainRequest, application_uri: str) -> SigningRequest | None:
+    """Make the checks of ``_check_any``, which finds the words where one fails."""
+    count = len(plain.uris) + len(plain.dns_names) + len(plain.addresses)
+    if application_uri not in plain.uris or count > MAX_NAMES:
+        return None
+    modulus = plain.key[_MODULUS_AT : _MODULUS_AT + plain.key_bits // 8]
+    if not MIN_RSA_BITS <= plain.key_bits <= MAX_RSA_BITS or _has_small_factor(
+        int.from_bytes(modulus)
+    ):
+        return None
+    try:
+        key = load_der_public_key(plain.key)
+        if not isinstance(key, rsa.RSAPublicKey):
+            return None
+        key.verify(plain.signature, plain.info, _PKCS1, _RSA_HASHES[plain.algorithm])
+    except (ValueError, UnsupportedAlgorithm, InvalidSignature):
+        return None
+    return SigningRequest(
+        public_key=key,
+        key_digest=hashlib.sha256(plain.key).hexdigest(),
+        dns_names=_host_names(plain.dns_names),
+        ip_addresses=tuple(map(ip_address, dict.fromkeys(plain.addresses))),
+    )
+
+
+def _host_names(names: Iterable[str]) -> tuple[str, ...]:
+    return tuple(name for name in dict.fromkeys(names) if _DNS_NAME.match(name))
+
+
+def _check_any(der: bytes, application_uri: str) -> SigningRequest:
     try:
         request = x509.load_der_x509_csr(der)
         names = _names(request)
@@ -100,11 +183,7 @@ def check_signing_request(der: bytes, *, application_uri: str) -> SigningRequest
     return SigningRequest(
         public_key=checked,
         key_digest=key_digest(checked),
-        dns_names=tuple(
-            name
-            for name in dict.fromkeys(names.get_values_for_type(x509.DNSName))
-            if _DNS_NAME.match(name)
-        ),
+        dns_names=_host_names(names.get_values_for_type(x509.DNSName)),
         ip_addresses=tuple(
             address
             for address in dict.fromkeys(names.get_values_for_type(x509.IPAddress))
@@ -146,9 +225,13 @@ def _check_rsa(key: rsa.RSAPublicKey) -> rsa.RSAPublicKey:
     numbers = key.public_numbers()
     if numbers.e % 2 == 0 or not MIN_RSA_EXPONENT <= numbers.e <= MAX_RSA_EXPONENT:
         raise _invalid(f"its RSA exponent is {hex(numbers.e)[:20]}")
-    if math.gcd(numbers.n, _small_primes()) != 1:
+    if _has_small_factor(numbers.n):
         raise _invalid("its RSA modulus has a small factor")
     return key
+
+
+def _has_small_factor(modulus: int) -> bool:
+    return math.gcd(modulus, _small_primes()) != 1
 
 
 @cache
