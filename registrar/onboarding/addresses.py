@@ -6,7 +6,7 @@ import asyncio
 import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
-from ipaddress import ip_address
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from urllib.parse import urlsplit
 
 from registrar.errors import Reason, Rejected, Unavailable
@@ -40,21 +40,22 @@ async def locate(url: str, networks: Sequence[Network]) -> Place:
     if parts.scheme != "opc.tcp" or not host:
         raise Rejected(f"{url[:80]} is no opc.tcp URL", subject=url)
     address = await _resolve(url, host, port)
-    if not any(ip_address(address) in network for network in networks):
+    if not any(address in network for network in networks):
         raise Rejected(
             f"{url}: read the endpoints: {address} is in none of the designated networks",
             reason=Reason.NETWORK_NOT_DESIGNATED,
             subject=url,
         )
-    shown = f"[{address}]" if ":" in address else address
+    text = str(address)
+    shown = f"[{text}]" if address.version == 6 else text
     return Place(
-        url=f"opc.tcp://{shown}:{port}{parts.path}", hosts=tuple(dict.fromkeys((host, address)))
+        url=f"opc.tcp://{shown}:{port}{parts.path}", hosts=tuple(dict.fromkeys((host, text)))
     )
 
 
-async def _resolve(url: str, host: str, port: int) -> str:
+async def _resolve(url: str, host: str, port: int) -> IPv4Address | IPv6Address:
     try:
-        return str(ip_address(host))
+        return ip_address(host)
     except ValueError:
         pass
     loop = asyncio.get_running_loop()
@@ -62,4 +63,4 @@ async def _resolve(url: str, host: str, port: int) -> str:
         found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except OSError as error:
         raise Unavailable(f"{url}: {host[:80]} cannot be resolved: {error}") from error
-    return str(found[0][4][0]).partition("%")[0]
+    return ip_address(str(found[0][4][0]).partition("%")[0])
