@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 from asyncua import ua
 
@@ -13,6 +14,13 @@ from registrar.wire.operations import Operation, local
 
 MAX_CERTIFICATE_BYTES = 65_536
 """Of a signing request or a certificate with its issuers."""
+
+_NEW_KEY: Final = ua.Variant(True, ua.VariantType.Boolean)
+_NO_PRIVATE_KEY: Final = (
+    ua.Variant("", ua.VariantType.String),
+    ua.Variant(None, ua.VariantType.ByteString),
+)
+"""PrivateKeyFormat and PrivateKey: the device keeps its own."""
 
 
 def signing_requests(
@@ -35,7 +43,7 @@ def signing_requests(
                 ua.Variant(slot.group, ua.VariantType.NodeId),
                 ua.Variant(slot.certificate_type, ua.VariantType.NodeId),
                 ua.Variant(subject, ua.VariantType.String),
-                ua.Variant(True, ua.VariantType.Boolean),
+                _NEW_KEY,
                 ua.Variant(nonce, ua.VariantType.ByteString),
             ),
             outputs=1,
@@ -72,6 +80,7 @@ def certificate_updates(
         deliveries: slots and certificates, DER.
         issuers: of all of them; redundant by the standard, needed by older devices.
     """
+    chain = ua.Variant(list(issuers), ua.VariantType.ByteString, is_array=True)
     return [
         Operation(
             object_id=slot.object_id,
@@ -80,9 +89,8 @@ def certificate_updates(
                 ua.Variant(slot.group, ua.VariantType.NodeId),
                 ua.Variant(slot.certificate_type, ua.VariantType.NodeId),
                 ua.Variant(certificate, ua.VariantType.ByteString),
-                ua.Variant(list(issuers), ua.VariantType.ByteString, is_array=True),
-                ua.Variant("", ua.VariantType.String),
-                ua.Variant(None, ua.VariantType.ByteString),
+                chain,
+                *_NO_PRIVATE_KEY,
             ),
             outputs=1,
             read=_boolean,

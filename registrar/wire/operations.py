@@ -89,6 +89,8 @@ async def perform(client: Client, operations: Sequence[Operation[T]]) -> list[T]
         MethodFailed: the first operation that failed, with its status.
         ProtocolViolation: an answer has another shape than the Method.
     """
+    if 0 < len(operations) <= MAX_BATCH:
+        return await _perform_batch(client, operations)
     values: list[T] = []
     for start in range(0, len(operations), MAX_BATCH):
         values += await _perform_batch(client, operations[start : start + MAX_BATCH])
@@ -197,4 +199,6 @@ def _target(result: ua.BrowsePathResult) -> ua.NodeId | None:
 
 def local(node: ua.NodeId) -> ua.NodeId:
     """Return ``node``, which may be an ExpandedNodeId, as a NodeId of the Server itself."""
+    if type(node) is ua.NodeId:
+        return node
     return ua.NodeId(node.Identifier, node.NamespaceIndex, node.NodeIdType)

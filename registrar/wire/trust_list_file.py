@@ -38,6 +38,9 @@ MAX_REQUEST: Final = 49_152
 MAX_UINT32: Final = 0xFFFF_FFFF
 
 _READ, _WRITE = 1, 6
+# Servers in the field insist on the type Byte, as the standard has it.
+_MODES: Final = {mode: ua.Variant(mode, ua.VariantType.Byte) for mode in (_READ, _WRITE)}
+_READ_LENGTH: Final = ua.Variant(READ_BLOCK, ua.VariantType.Int32)
 _REMEMBERED: Final = 16
 """Contents kept encoded and decoded: a campaign writes and reads back the same few."""
 _ALL_LISTS: Final = 15
@@ -246,11 +249,10 @@ def _complete(data: bytearray, *, is_last: bool) -> TrustListContent | None:
 
 
 def _open(file: ua.NodeId, mode: int) -> Operation[int]:
-    # Servers in the field insist on the type Byte, as the standard has it.
     return Operation(
         object_id=file,
         method_id=nodes.FILE_OPEN,
-        inputs=(ua.Variant(mode, ua.VariantType.Byte),),
+        inputs=(_MODES[mode],),
         outputs=1,
         read=_handle,
     )
@@ -266,7 +268,7 @@ def _read(file: ua.NodeId, handle: int) -> Operation[bytes]:
     return Operation(
         object_id=file,
         method_id=nodes.FILE_READ,
-        inputs=(_handle_in(handle), ua.Variant(READ_BLOCK, ua.VariantType.Int32)),
+        inputs=(_handle_in(handle), _READ_LENGTH),
         outputs=1,
         read=_block,
     )
