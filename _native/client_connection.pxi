@@ -70,6 +70,9 @@ cdef class ClientConnection:
                 status=StatusCode.BadConnectionClosed))
         if not self.closed.done():
             self.closed.set_result(None)
+        # Nothing of it waits for the collector of cycles.
+        self.transport = None
+        self.requests.let_go()
 
     # Clients call these
 

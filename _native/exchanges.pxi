@@ -79,6 +79,9 @@ cdef class Exchanges:
             self.wake(deadline)
         return future
 
+    def let_go(self):
+        self.write = self.wake = write_nowhere
+
     def hear(self, bytes data not None):
         return self.take(data)
 

@@ -110,6 +110,9 @@ class ClientConnection(asyncio.Protocol):
             )
         if not self.closed.done():
             self.closed.set_result(None)
+        # Nothing of it waits for the collector of cycles.
+        self._transport = None
+        self._exchanges.let_go()
 
     # Clients call these
 

@@ -106,8 +106,8 @@ def settle_call(
         future.set_result(list(result.OutputArguments or ()))
 
 
-def _write_nowhere(_: bytes) -> None:
-    """Before there is a connection."""
+def _write_nowhere(_: object) -> None:
+    """While there is no connection."""
 
 
 @compiled
@@ -166,7 +166,7 @@ class Exchanges:
         self._decoder = decoder
         self._encode, self._decode = codec
         self._failure = failure
-        self._wake = wake
+        self._wake: Callable[[float], object] = wake
         self.wakes_at = 0.0
         """Monotonic seconds at which requests without an answer are looked for."""
         self.write: Callable[[bytes], object] = _write_nowhere
@@ -228,6 +228,10 @@ class Exchanges:
         if deadline < self.wakes_at:
             self._wake(deadline)
         return future
+
+    def let_go(self) -> None:
+        """Forget who sends and who is told: the connection is lost."""
+        self.write = self._wake = _write_nowhere
 
     def hear(self, data: bytes) -> bool:
         """Take ``data`` if it is one whole response; False where it takes the long way.

@@ -83,7 +83,7 @@ class ServerConnection(asyncio.Protocol):
         )
         self.max_response_size = 0
         self.is_closed = False
-        self._context = Context(
+        self._context: Context | None = Context(
             application=host.application,
             sessions=host.sessions,
             limits=host.limits,
@@ -118,6 +118,8 @@ class ServerConnection(asyncio.Protocol):
         self._charge(0)
         self._host.sessions.lose(self)
         self._host.left(self)
+        # Nothing of it waits for the collector of cycles.
+        self._transport = self._context = None
 
     def data_received(self, data: bytes) -> None:
         """Take bytes of the peer."""
@@ -240,6 +242,9 @@ class ServerConnection(asyncio.Protocol):
         self._stage.enter("OPN", self._limits.open_s)
 
     def _on_message(self, event: MessageReceived) -> None:
+        context = self._context
+        if context is None:  # nobody is left to answer
+            return
         try:
             request = decode_message(event.body, self._limits.decoder)
         except DecodingError as error:
@@ -249,7 +254,7 @@ class ServerConnection(asyncio.Protocol):
             self._fault(event.request_id, 0, DecodingError("a response is no request"))
             return
         try:
-            answer = serve(self._context, request)
+            answer = serve(context, request)
         except Exception as error:  # a request ends here
             self._fault(event.request_id, request.RequestHeader.RequestHandle, error)
             return

@@ -17,7 +17,7 @@ class StageTimer:
         self, loop: asyncio.AbstractEventLoop, expired: Callable[[TimedOut], None]
     ) -> None:
         self._loop = loop
-        self._expired = expired
+        self._expired: Callable[[TimedOut], None] | None = expired
         self._stage = ""
         self._ends_at: float | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -37,8 +37,8 @@ class StageTimer:
         self._ends_at = None
 
     def cancel(self) -> None:
-        """Give the timer back to the loop."""
-        self._ends_at = None
+        """Give the timer back to the loop, for good, and forget who was to be called."""
+        self._ends_at = self._expired = None
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -49,5 +49,5 @@ class StageTimer:
             return
         if self._loop.time() < self._ends_at:
             self._timer = self._loop.call_at(self._ends_at, self._fire)
-        else:
+        elif self._expired is not None:
             self._expired(TimedOut(f"no {self._stage} in time"))
