@@ -23,6 +23,10 @@ cdef class Reader:
         const uint8_t *end
         int depth
         Py_ssize_t elements
+        # A list that may come again: its structures, their encoding, and the elements it counts.
+        list again
+        bytes again_encoded
+        Py_ssize_t again_elements
 
     cdef const uint8_t *take(self, Py_ssize_t size) except NULL:
         """Return the next ``size`` bytes, at least 0, and step behind them."""

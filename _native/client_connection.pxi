@@ -88,10 +88,10 @@ cdef class ClientConnection:
     def bytes_received(self):
         return self.requests.bytes_received
 
-    def exchange(self, request, expected, patience_s=None):
+    def exchange(self, request, expected, patience_s=None, again=None):
         if self.error is not None:
             raise self.error
-        return self.requests.ask(request, expected, patience_s)
+        return self.requests.ask(request, expected, patience_s, again)
 
     def call(self, header, object_id, method_id, arguments):
         if self.error is not None:
@@ -290,7 +290,7 @@ cdef class ClientConnection:
         if expires_at is not None and now >= <double>expires_at:
             self.fail(TimedOut("the token of the channel was not renewed in time"))
             return
-        for future, expected, deadline, _, _ in self.requests.waiting.values():
+        for future, expected, deadline, _, _, _ in self.requests.waiting.values():
             if future.done():
                 continue
             if <double>deadline > now:

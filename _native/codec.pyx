@@ -16,6 +16,7 @@ from cpython.datetime cimport timedelta_new
 from cpython.number cimport PyNumber_Index
 from cpython.unicode cimport PyUnicode_DecodeUTF8
 from libc.math cimport isinf
+from libc.string cimport memcmp
 
 from registrar.errors import DecodingError, Misuse
 
@@ -91,7 +92,9 @@ cdef class Coder:
             raise Misuse(f"{type(value).__name__} cannot be encoded: {error}") from error
         return PyBytes_FromStringAndSize(<const char *> writer.data, writer.size)
 
-    def decode(self, type cls not None, bytes data not None, Py_ssize_t at, limits):
+    def decode(
+        self, type cls not None, bytes data not None, Py_ssize_t at, limits, list again=None
+    ):
         cdef Reader reader = Reader.__new__(Reader)
         cdef object value
         reader.data = data
@@ -99,6 +102,8 @@ cdef class Coder:
         reader.end = reader.start + PyBytes_GET_SIZE(data)
         reader.depth = limits.max_depth
         reader.elements = limits.max_elements
+        if again:
+            expect_again(self, reader, again)
         if at < 0:
             raise Misuse(f"offset {at}")
         reader.take(at)
@@ -243,6 +248,70 @@ cdef class Coder:
         return prefix
 
 
+cdef int expect_again(Coder coder, Reader reader, list again) except -1:
+    """Let ``reader`` know a list of structures by its encoding, where it has one."""
+    cdef Writer writer = Writer.__new__(Writer)
+    cdef object cls = type(again[0])
+    cdef Plan plan = <Plan> coder.plans.get(cls)
+
+    if plan is None:            # nothing was decoded that could come again
+        return 0
+    writer.depth = MAX_ENCODED_LEVELS
+    try:
+        put_int32(writer, length_of(len(again)))
+        for value in again:
+            if type(value) is not cls:
+                return 0
+            encode_structure(coder, writer, plan, value)
+    except (Misuse, TypeError, AttributeError, ValueError, LookupError, OverflowError):
+        return 0                # what a peer says need not be what we could say
+    reader.again = again
+    reader.again_encoded = PyBytes_FromStringAndSize(<const char *> writer.data, writer.size)
+    reader.again_elements = len(again)
+    for value in again:
+        reader.again_elements += elements_in(plan, value)
+    return 0
+
+
+cdef Py_ssize_t elements_in(Plan plan, object value) except -1:
+    """Return how many elements the arrays in a structure have together."""
+    cdef Py_ssize_t i, count = 0
+    cdef Step step
+    cdef object held
+
+    for i in range(len(plan.steps)):
+        step = <Step> plan.steps[i]
+        held = plan.shape.get(value, i)
+        if held is None:
+            continue
+        if step.is_list or step.is_tuple:
+            count += len(held)
+            if step.plan is not None:
+                for element in held:
+                    count += elements_in(step.plan, element)
+        elif step.plan is not None:
+            count += elements_in(step.plan, held)
+    return count
+
+
+cdef bint came_again(Reader reader, Step step) except -1:
+    """Step over a list that is, byte by byte, the one that may come again."""
+    cdef Py_ssize_t size
+
+    if reader.again is None or step.plan is None or type(reader.again[0]) is not step.plan.shape.cls:
+        return False
+    size = PyBytes_GET_SIZE(reader.again_encoded)
+    if reader.end - reader.at < size:
+        return False
+    if memcmp(reader.at, PyBytes_AS_STRING(reader.again_encoded), size) != 0:
+        return False
+    reader.elements -= reader.again_elements
+    if reader.elements < 0:
+        raise DecodingError("more array elements than the limit")
+    reader.take(size)
+    return True
+
+
 cdef bint same_structures(Plan plan, object one, object other, int depth) except -1:
     """Tell whether two instances of a plan hold the same; where in doubt, as ``==`` has it."""
     cdef Py_ssize_t i, at
@@ -315,7 +384,7 @@ cdef class MessageCoder:
             raise Misuse(f"{cls.__name__} is not a message we send")
         return self.encode_value(cls, message, prefix)
 
-    def decode(self, body, limits=None):
+    def decode(self, body, limits=None, again=None):
         cdef bytes data = body if type(body) is bytes else bytes(body)
         cdef object cls = self.by_prefix.get(data[:PREFIX_SIZE])
         cdef object at = PREFIX_SIZE
@@ -323,7 +392,7 @@ cdef class MessageCoder:
             limits = self.limits
         if cls is None:
             cls, at = self.type_of(data, limits)
-        return self.decode_value(cls, data, at, limits)
+        return self.decode_value(cls, data, at, limits, again)
 
     def encode_call(self, header, object_id, method_id, arguments):
         return self.encode_one_call(

@@ -370,6 +370,8 @@ cdef object decode_step(Coder coder, Reader reader, Step step):
     cdef list values
     if not step.is_list and not step.is_tuple:
         return decode_one(coder, reader, step)
+    if step.is_list and came_again(reader, step):
+        return reader.again
     values = []
     for i in range(decode_count(reader, step.minimum)):
         values.append(decode_one(coder, reader, step))

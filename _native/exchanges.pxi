@@ -45,14 +45,15 @@ cdef class Exchanges:
         self.count = 0
         self.waiting = {}
 
-    def ask(self, request, expected, patience_s):
+    def ask(self, request, expected, patience_s, again=None):
         self.begin(request.RequestHeader)
-        return self.send(self.encode(request), expected, patience_s, None)
+        return self.send(self.encode(request), expected, patience_s, None, again)
 
     def call(self, header, object_id, method_id, arguments):
         self.begin(header)
         return self.send(
-            encode_call(header, object_id, method_id, arguments), CALL_RESPONSE, None, method_id)
+            encode_call(header, object_id, method_id, arguments), CALL_RESPONSE, None, method_id,
+            None)
 
     cdef int begin(self, object header) except -1:
         if self.count >= self.most:
@@ -63,7 +64,9 @@ cdef class Exchanges:
         header.TimeoutHint = self.timeout_hint_ms
         return 0
 
-    cdef object send(self, bytes body, object expected, object patience_s, object method_id):
+    cdef object send(
+        self, bytes body, object expected, object patience_s, object method_id, object again
+    ):
         cdef bytes chunks
         cdef uint32_t request_id = self.channel.ids.next()
         cdef double now = self.time()
@@ -72,7 +75,8 @@ cdef class Exchanges:
         chunks = self.channel.request(request_id, body, now)
         future = self.create_future()
         deadline = now + (limit if patience_s is None else min(<double>patience_s, limit))
-        self.waiting[request_id] = (future, expected, deadline, self.count, method_id)
+        self.waiting[request_id] = (
+            future, expected, deadline, self.count, method_id, again)
         self.bytes_sent += PyBytes_GET_SIZE(chunks)
         self.write(chunks)
         if deadline < self.wakes_at:
@@ -112,7 +116,7 @@ cdef class Exchanges:
         try:
             if method_id is not None and self.settle_call(future, body, asked[3], method_id):
                 return 0
-            message = self.decode(body, self.decoder)
+            message = self.decode(body, self.decoder, asked[5])
             header = getattr(message, "ResponseHeader", None)
             if header is None:
                 raise ProtocolViolation(f"a {type(message).__name__} is no response")

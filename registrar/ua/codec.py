@@ -91,8 +91,19 @@ class Coder(Protocol):
         """
         ...
 
-    def decode(self, cls: type, data: bytes, at: int, limits: DecoderLimits) -> Any:
+    def decode(
+        self,
+        cls: type,
+        data: bytes,
+        at: int,
+        limits: DecoderLimits,
+        again: list[Any] | None = None,
+    ) -> Any:
         """Decode the ``cls`` that fills ``data`` from offset ``at`` on.
+
+        Args:
+            again: structures decoded before; where a list holds the same bytes, it may be ``again``
+                itself instead of one that equals it.
 
         Raises:
             DecodingError: malformed, beyond a limit, or longer than the value.
@@ -116,7 +127,14 @@ class _PythonCoder:
             raise Misuse(f"{type(value).__name__} cannot be encoded: {error}") from error
         return bytes(out)
 
-    def decode(self, cls: type, data: bytes, at: int, limits: DecoderLimits) -> Any:
+    def decode(
+        self,
+        cls: type,
+        data: bytes,
+        at: int,
+        limits: DecoderLimits,
+        again: list[Any] | None = None,
+    ) -> Any:
         decode = decode_variant if cls is ua.Variant else decoder_of(cls)
         try:
             value, end = decode(data, at, Budget(limits))
@@ -190,8 +208,16 @@ class MessageCoder:
             raise Misuse(f"{cls.__name__} is not a message we send")
         return self._coder.encode(cls, message, prefix)
 
-    def decode(self, body: bytes, limits: DecoderLimits | None = None) -> Any:
+    def decode(
+        self,
+        body: bytes,
+        limits: DecoderLimits | None = None,
+        again: list[Any] | None = None,
+    ) -> Any:
         """Decode the body of a request or response of ``MESSAGES``.
+
+        Args:
+            again: as ``Coder.decode`` has it.
 
         Raises:
             DecodingError: malformed, beyond a limit, or, with the status BadServiceUnsupported, a
@@ -201,7 +227,7 @@ class MessageCoder:
         cls, at = self._by_prefix.get(body[: _FOUR_BYTE_ID.size]), _FOUR_BYTE_ID.size
         if cls is None:
             cls, at = self._type_of(body, limits)
-        return self._coder.decode(cls, body, at, limits)
+        return self._coder.decode(cls, body, at, limits, again)
 
     def encode_call(
         self,

@@ -250,12 +250,13 @@ class Client:
             max_response_size=self._limits.channel.max_message_size,
             header=self._header,
         )
-        response = await self._connection.exchange(request, ua.CreateSessionResponse)
+        known = None if discovered is None else list(discovered)
+        response = await self._connection.exchange(request, ua.CreateSessionResponse, again=known)
         result: ua.CreateSessionResult = response.Parameters
         check_created(security, result, nonce, leaf, self._channel.peer_key, server_application_uri)
         endpoints = list(result.ServerEndpoints or ())
-        if discovered is not None:
-            compare_endpoints(discovered, endpoints)
+        if known is not None:
+            compare_endpoints(known, endpoints)
         self._token = self._header.AuthenticationToken = result.AuthenticationToken
         offered = token_policies(
             endpoints, policy_uri=security.policy.uri, mode=security.mode, url=self.url

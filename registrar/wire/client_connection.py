@@ -132,12 +132,17 @@ class ClientConnection(asyncio.Protocol):
         return self._exchanges.bytes_received
 
     def exchange(
-        self, request: Any, expected: type[Response], patience_s: float | None = None
+        self,
+        request: Any,
+        expected: type[Response],
+        patience_s: float | None = None,
+        again: list[Any] | None = None,
     ) -> asyncio.Future[Response]:
         """Send ``request`` and return the future of its response.
 
         Args:
             patience_s: how long to wait; None for ``request_s``, the longest there is.
+            again: structures the response may hold again, as they were decoded before.
 
         Raises:
             ServiceFailed: the peer answered with a bad status.
@@ -146,7 +151,7 @@ class ClientConnection(asyncio.Protocol):
         """
         if self._error is not None:
             raise self._error
-        return self._exchanges.ask(request, expected, patience_s)
+        return self._exchanges.ask(request, expected, patience_s, again)
 
     def call(
         self,

@@ -23,9 +23,12 @@ from registrar.ua.limits import DecoderLimits
 Item = TypeVar("Item")
 Response = TypeVar("Response")
 Encode: TypeAlias = Callable[[Any], bytes]
-Decode: TypeAlias = Callable[[bytes, DecoderLimits], Any]
-Waiting: TypeAlias = tuple[asyncio.Future[Any], type, float, int, ua.NodeId | None]
-"""Future, class of the response, deadline, RequestHandle, and the Method of a single Call."""
+Decode: TypeAlias = Callable[[bytes, DecoderLimits, list[Any] | None], Any]
+Waiting: TypeAlias = tuple[
+    asyncio.Future[Any], type, float, int, ua.NodeId | None, list[Any] | None
+]
+"""Future, class of the response, deadline, RequestHandle, the Method of a single Call, and what the
+response may hold again."""
 
 BUSY = frozenset(
     {
@@ -179,20 +182,25 @@ class Exchanges:
         """By RequestId."""
 
     def ask(
-        self, request: Any, expected: type[Response], patience_s: float | None
+        self,
+        request: Any,
+        expected: type[Response],
+        patience_s: float | None,
+        again: list[Any] | None = None,
     ) -> asyncio.Future[Response]:
         """Send ``request`` and return the future of its response.
 
         Args:
             request: its RequestHeader gets handle, time and hint.
             patience_s: how long it may wait; None, and no more, for what all may.
+            again: structures the response may hold again, as they were decoded before.
 
         Raises:
             ProtocolViolation: more requests than one connection may have.
             MessageTooLarge, Misuse: it cannot be sent.
         """
         self._begin(request.RequestHeader)
-        return self._send(self._encode(request), expected, patience_s, None)
+        return self._send(self._encode(request), expected, patience_s, None, again)
 
     def call(
         self,
@@ -204,7 +212,7 @@ class Exchanges:
         """Call a Method and return the future of its output arguments; else as ``ask``."""
         self._begin(header)
         body = encode_call(header, object_id, method_id, arguments)
-        return self._send(body, ua.CallResponse, None, method_id)
+        return self._send(body, ua.CallResponse, None, method_id, None)
 
     def _begin(self, header: ua.RequestHeader) -> None:
         if self.count >= self._most:
@@ -215,14 +223,19 @@ class Exchanges:
         header.TimeoutHint = ua.UInt32(int(self._patience_s * 1000))
 
     def _send(
-        self, body: bytes, expected: type, patience_s: float | None, method_id: ua.NodeId | None
+        self,
+        body: bytes,
+        expected: type,
+        patience_s: float | None,
+        method_id: ua.NodeId | None,
+        again: list[Any] | None,
     ) -> asyncio.Future[Any]:
         request_id, now = self._channel.next_request_id(), self._loop.time()
         chunks = self._channel.send(request_id, body, now)
         future: asyncio.Future[Any] = self._loop.create_future()
         limit = self._patience_s
         deadline = now + (limit if patience_s is None else min(patience_s, limit))
-        self.waiting[request_id] = (future, expected, deadline, self.count, method_id)
+        self.waiting[request_id] = (future, expected, deadline, self.count, method_id, again)
         self.bytes_sent += len(chunks)
         self.write(chunks)
         if deadline < self.wakes_at:
@@ -255,11 +268,11 @@ class Exchanges:
         Raises:
             Rejected: no response, of another type, or to another request; the future has it too.
         """
-        future, expected, _, handle, method_id = self.waiting.pop(request_id)
+        future, expected, _, handle, method_id, again = self.waiting.pop(request_id)
         if future.done():  # nobody waits any more
             return
         try:
-            message = self._decode(body, self._decoder)
+            message = self._decode(body, self._decoder, again)
             header = getattr(message, "ResponseHeader", None)
             if header is None:
                 raise ProtocolViolation(f"a {type(message).__name__} is no response")

@@ -169,6 +169,52 @@ def test_a_response_to_a_call_is_taken_as_its_objects_say(
         assert taken == result(PYTHON.decode_call, bytes(data[:end]), LIMITS)
 
 
+ENDPOINTS = [Sampler(seed).instance(ua.EndpointDescription) for seed in range(6)]
+
+
+def created_session(endpoints: list[ua.EndpointDescription]) -> bytes:
+    response = ua.CreateSessionResponse()
+    response.Parameters.ServerEndpoints = endpoints
+    return PYTHON.encode_message(response)
+
+
+def test_a_list_that_comes_again_is_not_decoded_again() -> None:
+    body = created_session(ENDPOINTS)
+    known = COMPILED.decode_message(body).Parameters.ServerEndpoints
+
+    again = COMPILED.decode_message(body, LIMITS, known)
+
+    assert again.Parameters.ServerEndpoints is known
+    assert seen(again) == seen(PYTHON.decode_message(body, LIMITS, known))
+
+
+@given(
+    at=st.integers(0, 10**6),
+    byte=st.integers(0, 255),
+    cut=st.integers(0, 6),
+    most=st.integers(1, 60),
+)
+def test_a_list_that_may_come_again_changes_no_verdict(
+    at: int, byte: int, cut: int, most: int
+) -> None:
+    data = bytearray(created_session(ENDPOINTS))
+    data[at % len(data)] = byte
+    limits, known = DecoderLimits(max_elements=most), ENDPOINTS[cut:]
+
+    for body in (bytes(data), created_session(known)):
+        outcome = result(COMPILED.decode_message, body, limits, known)
+        assert outcome == result(PYTHON.decode_message, body, limits)
+
+
+@pytest.mark.parametrize("known", [[], [1], ["x", 2], [ENDPOINTS[0], "x"], [ua.Variant(1)]])
+def test_what_is_no_list_of_structures_does_not_come_again(known: list[Any]) -> None:
+    body = created_session(ENDPOINTS)
+
+    assert result(COMPILED.decode_message, body, LIMITS, known) == result(
+        PYTHON.decode_message, body, LIMITS
+    )
+
+
 def test_structures_are_the_same_or_not_alike() -> None:
     sampler = [Sampler(seed).instance(ua.EndpointDescription) for seed in range(12)]
     again = [Sampler(seed).instance(ua.EndpointDescription) for seed in range(12)]
