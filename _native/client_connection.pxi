@@ -16,12 +16,14 @@ cdef class ClientConnection:
         double ends_at
         object tick             # the timer
         bint is_renewing
-        str address
+        str address, url
         object received         # the OPN that is to be processed
+        object connecting       # the task that waits for TCP, or None
+        object late_error       # why it was cancelled, or None
         readonly object opened, closed
 
     def __init__(
-        self, ClientChannel channel not None, *, Py_ssize_t key_bits, limits,
+        self, ClientChannel channel not None, *, str address not None, Py_ssize_t key_bits, limits,
         KeyQueue keys not None
     ):
         self.loop = get_running_loop()
@@ -34,7 +36,7 @@ cdef class ClientConnection:
             most_bytes=limits.total_size, decoder=limits.decoder,
             codec=(encode_message, decode_message), failure=failure_of, wake=self.arm_at)
         self.ends_at = <double>self.loop.time() + <double>limits.total_s
-        self.address = ""
+        self.address = address
         self.opened = self.loop.create_future()
         self.closed = self.loop.create_future()
 
@@ -43,8 +45,6 @@ cdef class ClientConnection:
     def connection_made(self, made):
         self.transport = made
         self.requests.write = made.write
-        peer = made.get_extra_info("peername")
-        self.address = str(peer[0]) if peer else ""
         self.write(self.channel.hello())
 
     def data_received(self, bytes data not None):
@@ -97,6 +97,17 @@ cdef class ClientConnection:
         if self.error is not None:
             raise self.error
         return self.requests.call(header, object_id, method_id, arguments)
+
+    def hurry(self, task, str url not None):
+        self.connecting = task
+        self.url = url
+        self.arm(<double>self.loop.time() + <double>self.limits.connect_s)
+
+    def late(self):
+        task, self.connecting = self.connecting, None
+        if self.late_error is None or task is None or task.uncancel():
+            return None
+        return self.late_error
 
     def work(self, job):
         return self.keys.submit(self.address, self.key_bits, job)
@@ -222,6 +233,7 @@ cdef class ClientConnection:
             self.pause(False)
         if not self.opened.done():
             self.opened.set_result(None)
+            self.connecting = None
         # No later than the first request can end, so that a request does not move the timer.
         now = self.loop.time()
         renew_at = self.ends_at if self.channel.renew_at is None else self.channel.renew_at
@@ -284,6 +296,9 @@ cdef class ClientConnection:
         cdef object expires_at = self.channel.expires_at
 
         self.tick = None
+        if not self.opened.done():
+            self.give_up()
+            return
         if now >= self.ends_at:
             self.fail(TimedOut(f"the connection lasted longer than {self.limits.total_s} s"))
             return
@@ -298,6 +313,14 @@ cdef class ClientConnection:
             else:
                 future.set_exception(TimedOut(f"no answer to {service_of(expected)} in time"))
         self.arm(min(following, self.renew(now)))
+
+    cdef int give_up(self) except -1:
+        late = TimedOut(f"no channel within {self.limits.connect_s} s", subject=self.url)
+        if self.transport is None and self.connecting is not None:
+            self.late_error = late
+            self.connecting.cancel()
+        self.fail(late)
+        return 0
 
     cdef double renew(self, double now) except? -1:
         """Renew the token where it is time; return when to look again."""

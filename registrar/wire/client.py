@@ -24,7 +24,6 @@ from registrar.errors import (
     Misuse,
     ProtocolViolation,
     RegistrarError,
-    TimedOut,
     Unavailable,
 )
 from registrar.status import StatusCode
@@ -125,29 +124,35 @@ class Client:
         )
         connection = ClientConnection(
             channel,
+            address=host,
             key_bits=identity.key_bits if identity else 0,
             limits=limits,
             keys=keys or KeyQueue(),
         )
+        # The connection's own timer; asyncio.timeout would cost a hundredth of a conversation.
+        connection.hurry(asyncio.current_task(), url)
         try:
-            async with asyncio.timeout(limits.connect_s):
-                await asyncio.get_running_loop().create_connection(
-                    lambda: connection,
-                    host,
-                    port,
-                    local_addr=(local_host, 0) if local_host else None,
-                )
-                await connection.opened
-        except TimeoutError as error:
-            timed_out = TimedOut(f"no channel within {limits.connect_s} s", subject=url)
-            connection.fail(timed_out)
-            raise timed_out from error
+            await asyncio.get_running_loop().create_connection(
+                lambda: connection,
+                host,
+                port,
+                local_addr=(local_host, 0) if local_host else None,
+            )
+            await connection.opened
+        except asyncio.CancelledError:
+            late = connection.late()
+            if late is None:
+                connection.fail(Unavailable("the connection was given up", subject=url))
+                raise
+            raise late from None
         except OSError as error:
-            raise Unavailable(
+            unavailable = Unavailable(
                 f"cannot connect: {error.strerror or type(error).__name__}",
                 subject=url,
                 status=StatusCode.BadConnectionRejected,
-            ) from error
+            )
+            connection.fail(unavailable)
+            raise unavailable from error
         except BaseException:
             connection.fail(Unavailable("the connection was given up", subject=url))
             raise

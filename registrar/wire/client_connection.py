@@ -48,13 +48,20 @@ class ClientConnection(asyncio.Protocol):
 
     Args:
         channel: not yet used.
+        address: of the peer, whose share of the queue of keys it uses.
         key_bits: of our key; 0 without security.
         limits: what the connection may cost.
         keys: for our private-key work.
     """
 
     def __init__(
-        self, channel: ClientChannel, *, key_bits: int, limits: ClientLimits, keys: KeyQueue
+        self,
+        channel: ClientChannel,
+        *,
+        address: str,
+        key_bits: int,
+        limits: ClientLimits,
+        keys: KeyQueue,
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._channel = channel
@@ -77,7 +84,10 @@ class ClientConnection(asyncio.Protocol):
         self._ends_at = self._loop.time() + limits.total_s
         self._tick: asyncio.TimerHandle | None = None
         self._renewing = False
-        self._address = ""
+        self._address = address
+        self._connecting: asyncio.Task[Any] | None = None
+        self._url = ""
+        self._late: TimedOut | None = None
         self.opened: asyncio.Future[None] = self._loop.create_future()
         self.closed: asyncio.Future[None] = self._loop.create_future()
 
@@ -87,8 +97,6 @@ class ClientConnection(asyncio.Protocol):
         """Say HEL."""
         self._transport = cast(asyncio.Transport, transport)
         self._exchanges.write = self._transport.write
-        peer = transport.get_extra_info("peername")
-        self._address = str(peer[0]) if peer else ""
         self._write(self._channel.hello())
 
     def data_received(self, data: bytes) -> None:
@@ -170,6 +178,22 @@ class ClientConnection(asyncio.Protocol):
             raise self._error
         return self._exchanges.call(header, object_id, method_id, arguments)
 
+    def hurry(self, task: asyncio.Task[Any] | None, url: str) -> None:
+        """Give up ``url`` if ``task`` has not connected, or no channel is open, in ``connect_s``.
+
+        A task that still waits for TCP then is cancelled, so it has to ask ``late``; and whatever
+        it meets, it has to ``fail`` the connection before it goes on without it.
+        """
+        self._connecting, self._url = task, url
+        self._arm(self._loop.time() + self._limits.connect_s)
+
+    def late(self) -> TimedOut | None:
+        """Return why the task of ``hurry`` was cancelled; None if it was from elsewhere too."""
+        task, self._connecting = self._connecting, None
+        if self._late is None or task is None or task.uncancel():
+            return None
+        return self._late
+
     def work(self, job: Callable[[], T]) -> asyncio.Future[T]:
         """Return the future of a job with our private key."""
         return self._keys.submit(self._address, self._key_bits, job)
@@ -236,6 +260,7 @@ class ClientConnection(asyncio.Protocol):
             self._pause(False)
         if not self.opened.done():
             self.opened.set_result(None)
+            self._connecting = None
         # No later than the first request can end, so that a request does not move the timer.
         now = self._loop.time()
         renew_at = self._channel.renew_at or self._ends_at
@@ -317,6 +342,9 @@ class ClientConnection(asyncio.Protocol):
 
     def _on_tick(self) -> None:
         self._tick = None
+        if not self.opened.done():
+            self._give_up()
+            return
         now = self._loop.time()
         channel = self._channel
         if now >= self._ends_at:
@@ -335,6 +363,13 @@ class ClientConnection(asyncio.Protocol):
                 future.set_exception(TimedOut(f"no answer to {service_of(expected)} in time"))
         following = min(following, self._renew(now))
         self._arm(following)
+
+    def _give_up(self) -> None:
+        late = TimedOut(f"no channel within {self._limits.connect_s} s", subject=self._url)
+        if self._transport is None and self._connecting is not None:
+            self._late = late
+            self._connecting.cancel()
+        self.fail(late)
 
     def _renew(self, now: float) -> float:
         """Renew the token where it is time; return when to look again."""

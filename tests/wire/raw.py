@@ -57,6 +57,7 @@ class RawClient:
         )
         self.connection = ClientConnection(
             self.channel,
+            address="127.0.0.1",
             key_bits=identity.key_bits if identity else 0,
             limits=ClientLimits(request_s=5),
             keys=KeyQueue(),

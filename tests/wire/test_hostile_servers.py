@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import pytest
@@ -48,6 +50,52 @@ async def test_F1_nobody_listens() -> None:
 
     assert isinstance(error, Unavailable)
     assert error.reason is Reason.UNREACHABLE
+
+
+@contextmanager
+def black_hole() -> Iterator[str]:
+    """Yield the URL of a peer whose kernel answers no SYN, since its queue is full."""
+    with ExitStack() as kept:
+        listener = kept.enter_context(socket.socket())
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        for _ in range(4):
+            waiting = kept.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(listener.getsockname())
+        yield f"opc.tcp://127.0.0.1:{listener.getsockname()[1]}"
+
+
+@pytest.mark.clause("F1")
+async def test_F1_a_black_hole_is_given_up_in_time() -> None:
+    with black_hole() as url:
+        error = await refusal_of(Client.connect(url, limits=QUICK))
+
+    assert isinstance(error, TimedOut)
+    assert error.subject == url
+    task = asyncio.current_task()
+    assert task is not None
+    assert not task.cancelling()
+
+
+async def test_who_is_cancelled_while_connecting_is_cancelled() -> None:
+    with black_hole() as url:
+        connecting = asyncio.create_task(Client.connect(url))
+        await asyncio.sleep(0)
+        connecting.cancel()
+
+        with pytest.raises(asyncio.CancelledError):
+            await connecting
+
+
+async def test_a_refused_connection_cancels_nobody_later() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        port = closed.getsockname()[1]
+
+    error = await refusal_of(Client.connect(f"opc.tcp://127.0.0.1:{port}", limits=QUICK))
+    await asyncio.sleep(2 * QUICK.connect_s)
+
+    assert isinstance(error, Unavailable)
 
 
 @pytest.mark.clause("F2")
