@@ -1,5 +1,6 @@
 # The compiled twin of ``registrar.ua.client_channel``.
 
+cdef double MAX_LIFETIME_S = 4_294_967
 cdef double RENEW_AFTER = 0.75  # of the lifetime (OPC 10000-4 section 5.6.2)
 
 
@@ -112,6 +113,8 @@ cdef class ClientChannel(Conversation):
             raise Misuse(f"OPN on a channel that is {self.state}")
         if len(nonce) != self.policy_.nonce_size or self.open_request_id >= 0:
             raise Misuse("OPN with a wrong nonce, or before the last one was answered")
+        if not 0 <= requested_lifetime_s <= MAX_LIFETIME_S:
+            raise Misuse(f"a lifetime of {requested_lifetime_s} s")
         body = open_request_body(
             timestamp, renewal, self.mode_number(), nonce, requested_lifetime_s)
         self.nonce = nonce

@@ -163,10 +163,14 @@ cdef class ClientConnection:
 
     cdef int open(self) except -1:
         """Ask for a channel, or for a new token of it."""
+        cdef Py_ssize_t key_bits = self.key_bits
+
+        if self.is_renewing:    # on the loop, or a request would overtake the OPN and its number
+            key_bits = min(key_bits, MAX_INLINE_BITS)
         try:
-            if self.key_bits:
+            if key_bits:
                 self.keys.give(
-                    self.loop, self.address, self.key_bits, self.make_request, self.request_made)
+                    self.loop, self.address, key_bits, self.make_request, self.request_made)
             else:
                 self.write(self.make_request())
         except RegistrarError as error:
@@ -184,10 +188,12 @@ cdef class ClientConnection:
         """Send what ``make_request`` returned."""
         if self.error is not None:
             return
-        if error is not None:
-            self.fail_opening(error)
-        else:
+        try:
+            if error is not None:
+                raise error
             self.write(data)
+        except Exception as failure:  # a job ends here
+            self.fail_opening(failure)
 
     cdef int on_open(self, object event) except -1:
         if self.is_renewing:    # what comes before the first OPN is settled was not asked for
@@ -213,10 +219,12 @@ cdef class ClientConnection:
         """Go on after ``process_open``."""
         if self.error is not None:
             return
-        if error is not None:
-            self.fail_opening(error)
-        else:
+        try:
+            if error is not None:
+                raise error
             self.on_opened()
+        except Exception as failure:  # a job ends here
+            self.fail_opening(failure)
 
     cdef int fail_opening(self, object error) except -1:
         if isinstance(error, RegistrarError):
@@ -226,18 +234,19 @@ cdef class ClientConnection:
         return 0
 
     cdef int on_opened(self) except -1:
-        cdef double now, renew_at
+        cdef double now, renew_at, earliest = self.ends_at
 
         if self.is_renewing:
             self.is_renewing = False
             self.pause(False)
+            earliest = min(earliest, self.requests.wakes_at)
         if not self.opened.done():
             self.opened.set_result(None)
             self.connecting = None
         # No later than the first request can end, so that a request does not move the timer.
         now = self.loop.time()
         renew_at = self.ends_at if self.channel.renew_at is None else self.channel.renew_at
-        self.arm(min(self.ends_at, renew_at, now + <double>self.limits.request_s))
+        self.arm(min(earliest, renew_at, now + <double>self.limits.request_s))
         if self.channel.came:
             self.receive(b"")
         return 0
@@ -312,7 +321,9 @@ cdef class ClientConnection:
                 following = min(following, <double>deadline)
             else:
                 future.set_exception(TimedOut(f"no answer to {service_of(expected)} in time"))
-        self.arm(min(following, self.renew(now)))
+        following = min(following, self.renew(now))
+        if self.error is None:
+            self.arm(following)
 
     cdef int give_up(self) except -1:
         late = TimedOut(f"no channel within {self.limits.connect_s} s", subject=self.url)

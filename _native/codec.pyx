@@ -164,7 +164,7 @@ cdef class Coder:
                 outputs.append(decode_variant(self, reader))
         except (ValueError, OverflowError) as error:
             raise DecodingError(f"malformed bytes: {error}") from error
-        if reader.end - reader.at != 4 or get_int32(reader) > 0:
+        if reader.end - reader.at != 4 or not -1 <= get_int32(reader) <= 0:
             return None
         return numbers[0], numbers[1], numbers[2], outputs
 

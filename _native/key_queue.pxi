@@ -207,8 +207,13 @@ cdef class KeyQueue:
             self.busy_threads += 1
             if self.pool is None:
                 self.pool = ThreadPoolExecutor(self.threads, thread_name_prefix="keys")
-            running = loop.run_in_executor(self.pool, job.work)
-            running.add_done_callback(partial(self.fed, loop, job))
+            try:
+                running = loop.run_in_executor(self.pool, job.work)
+            except Exception as error:  # no thread can be had
+                self.busy_threads -= 1
+                self.end(loop, job, None, error)
+            else:
+                running.add_done_callback(partial(self.fed, loop, job))
         return 0
 
     def fed(self, loop, Job job, running):

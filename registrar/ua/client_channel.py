@@ -57,6 +57,9 @@ from registrar.ua.sequence_numbers import RequestIds
 
 _None = ua.MessageSecurityMode.None_
 _ERR = {b"ERR": MAX_ERROR_SIZE}
+MAX_LIFETIME_S = 4_294_967
+"""The longest a UInt32 of milliseconds can ask for."""
+
 RENEW_AFTER = 0.75
 """A client renews when this much of the lifetime has passed (OPC 10000-4 §5.6.2)."""
 
@@ -233,6 +236,8 @@ class ClientChannel:
             raise Misuse(f"OPN on a channel that is {self.state}")
         if len(nonce) != policy.nonce_size or self._open_request_id is not None:
             raise Misuse("OPN with a wrong nonce, or before the last one was answered")
+        if not 0 <= requested_lifetime_s <= MAX_LIFETIME_S:
+            raise Misuse(f"a lifetime of {requested_lifetime_s} s")
         body = open_request(
             timestamp,
             renewal=renewal,

@@ -36,7 +36,7 @@ from registrar.ua.events import (
     OpenReceived,
 )
 from registrar.wire.exchanges import Exchanges, Response, failure_of, service_of
-from registrar.wire.key_queue import KeyQueue
+from registrar.wire.key_queue import MAX_INLINE_BITS, KeyQueue
 from registrar.wire.limits import ClientLimits
 
 T = TypeVar("T")
@@ -239,7 +239,10 @@ class ClientConnection(asyncio.Protocol):
         channel = self._channel
         nonce = os.urandom(channel.policy.nonce_size)
         lifetime_s = self._limits.token_lifetime_s
+        # A renewal is signed on the loop, or a request would overtake the OPN and its number.
+        key_bits = min(self._key_bits, MAX_INLINE_BITS) if self._renewing else self._key_bits
         self._private(
+            key_bits,
             lambda: channel.open_request(
                 nonce=nonce,
                 requested_lifetime_s=lifetime_s,
@@ -252,19 +255,21 @@ class ClientConnection(asyncio.Protocol):
     def _on_open(self, event: OpenReceived) -> None:
         if self._renewing:  # what comes before the first OPN is settled was not asked for
             self._pause(True)
-        self._private(lambda: self._channel.process_open(event), self._on_opened)
+        self._private(self._key_bits, lambda: self._channel.process_open(event), self._on_opened)
 
     def _on_opened(self, _: ChannelOpened) -> None:
+        earliest = self._ends_at
         if self._renewing:
             self._renewing = False
             self._pause(False)
+            earliest = min(earliest, self._exchanges.wakes_at)
         if not self.opened.done():
             self.opened.set_result(None)
             self._connecting = None
         # No later than the first request can end, so that a request does not move the timer.
         now = self._loop.time()
         renew_at = self._channel.renew_at or self._ends_at
-        self._arm(min(self._ends_at, renew_at, now + self._limits.request_s))
+        self._arm(min(earliest, renew_at, now + self._limits.request_s))
         self._receive(b"")
 
     def _on_message(self, event: MessageReceived) -> None:
@@ -280,7 +285,7 @@ class ClientConnection(asyncio.Protocol):
 
     # Parts
 
-    def _private(self, job: Callable[[], T], then: Callable[[T], None]) -> None:
+    def _private(self, key_bits: int, job: Callable[[], T], then: Callable[[T], None]) -> None:
         """Run ``job`` as private-key work where it is some, and hand its result to ``then``."""
 
         def settle(result: T, error: Exception | None) -> None:
@@ -296,8 +301,8 @@ class ClientConnection(asyncio.Protocol):
                 self.fail(Unavailable(f"opening failed: {type(failure).__name__}"))
 
         try:
-            if self._key_bits:
-                self._keys.hand_over(self._address, self._key_bits, job, settle)
+            if key_bits:
+                self._keys.hand_over(self._address, key_bits, job, settle)
             else:
                 then(job())
         except RegistrarError as error:
@@ -362,7 +367,8 @@ class ClientConnection(asyncio.Protocol):
             else:
                 future.set_exception(TimedOut(f"no answer to {service_of(expected)} in time"))
         following = min(following, self._renew(now))
-        self._arm(following)
+        if self._error is None:
+            self._arm(following)
 
     def _give_up(self) -> None:
         late = TimedOut(f"no channel within {self._limits.connect_s} s", subject=self._url)

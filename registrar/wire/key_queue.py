@@ -247,8 +247,13 @@ class KeyQueue:
             if job.is_given_up:
                 continue
             self._busy_threads += 1
-            running = loop.run_in_executor(self._threads_of(), job.work)
-            running.add_done_callback(partial(self._fed, loop, job))
+            try:
+                running = loop.run_in_executor(self._threads_of(), job.work)
+            except Exception as error:  # no thread can be had
+                self._busy_threads -= 1
+                self._end(loop, job, None, error)
+            else:
+                running.add_done_callback(partial(self._fed, loop, job))
 
     def _fed(
         self, loop: asyncio.AbstractEventLoop, job: _Job, running: asyncio.Future[Any]

@@ -51,6 +51,7 @@ CLIENT_MAXIMA: Mapping[str, float] = MappingProxyType(
         "browse_rounds": 10_000,
         "references": 1_000_000,
         "close_s": 30,
+        "token_lifetime_s": 86_400,
     }
 )
 

@@ -43,6 +43,7 @@ from registrar.ua.server_channel import ServerChannel
 from registrar.wire import builtin
 from registrar.wire.context import Context
 from registrar.wire.host import Host
+from registrar.wire.key_queue import MAX_INLINE_BITS
 from registrar.wire.methods import is_awaitable
 from registrar.wire.peers import Peer
 from registrar.wire.services import respond, serve
@@ -151,6 +152,8 @@ class ServerConnection(asyncio.Protocol):
         if self._write_timer is not None:
             self._write_timer.cancel()
             self._write_timer = None
+        if self._transport is not None and self._transport.is_closing():
+            self._abort_later(self._transport)  # what is left has its time as well
         self._drain()
 
     # Services call these
@@ -310,6 +313,8 @@ class ServerConnection(asyncio.Protocol):
             )
 
         bits = peer.identity.key_bits if peer.identity is not None else 0
+        if requested.renewal:  # on the loop, or a response would overtake the OPN and its number
+            bits = min(bits, MAX_INLINE_BITS)
         self._private(bits, accept, lambda data: self._on_accepted(peer, requested, data))
 
     def _decide(self, requested: OpenRequested) -> Peer:
@@ -354,7 +359,7 @@ class ServerConnection(asyncio.Protocol):
         """Run ``job`` as private-key work where it is some, then hand its result on."""
 
         def settle(result: T, error: Exception | None) -> None:
-            if self.is_closed:
+            if self.is_closed or self._is_doomed:
                 return
             try:
                 if error is not None:
@@ -421,7 +426,10 @@ class ServerConnection(asyncio.Protocol):
             return
         transport.close()
         if self._write_timer is None:
-            self._write_timer = self._loop.call_later(self._limits.write_s, transport.abort)
+            self._abort_later(transport)
+
+    def _abort_later(self, transport: asyncio.Transport) -> None:
+        self._write_timer = self._loop.call_later(self._limits.write_s, transport.abort)
 
 
 def _translated(error: Exception) -> RegistrarError:

@@ -144,9 +144,8 @@ def _activate(
     is_transfer = state.channel is not channel
     if is_transfer and not is_same_user(state.session.user, user):
         raise AccessDenied("another user", status=StatusCode.BadIdentityChangeNotSupported)
-    later = replace(state.session, peer=channel.peer, user=user) if state.is_activated else None
-    session = later or state.session
-    session.user = user
+    # A copy, since another request may ask for another user of the same Session meanwhile.
+    session = replace(state.session, peer=channel.peer, user=user)
     if is_transfer:
         channel.peer.application_uri = state.session.peer.application_uri
     try:

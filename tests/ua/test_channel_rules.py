@@ -6,6 +6,7 @@ import pytest
 from asyncua import ua
 
 from registrar.errors import (
+    Misuse,
     ProtocolViolation,
     Rejected,
     SecurityChecksFailed,
@@ -250,3 +251,12 @@ def test_a_renewal_keeps_certificate_policy_and_mode(
         with pytest.raises(SecurityChecksFailed) as caught:
             take_open(pair, data)
         assert heard(pair.server.error_message(caught.value)) == 0x80130000
+
+
+@pytest.mark.parametrize("lifetime_s", [-1, 4_294_968, float("nan"), float("inf")])
+def test_a_lifetime_that_cannot_be_asked_for_is_misuse(lifetime_s: float) -> None:
+    pair = make_pair(NONE, Mode.None_, *(make_identity(2048, name) for name in "ab"))
+    pair.greet()
+
+    with pytest.raises(Misuse):
+        pair.request_open(lifetime_s=lifetime_s)

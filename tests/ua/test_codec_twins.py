@@ -178,6 +178,19 @@ def created_session(endpoints: list[ua.EndpointDescription]) -> bytes:
     return PYTHON.encode_message(response)
 
 
+@pytest.mark.parametrize("count", [-(2**31), -2, -1, 0, 1])
+def test_the_last_array_of_a_call_is_no_shorter_than_null(count: int) -> None:
+    body = PYTHON.encode_message(usual_call_response())[:-4] + int32(count)
+
+    taken = COMPILED.decode_call(body, LIMITS) if count in (-1, 0) else None
+
+    assert (taken is not None) is (count in (-1, 0))
+    assert result(COMPILED.decode_call, body, LIMITS) in (
+        seen(None),
+        result(PYTHON.decode_call, body, LIMITS),
+    )
+
+
 def test_a_list_that_comes_again_is_not_decoded_again() -> None:
     body = created_session(ENDPOINTS)
     known = COMPILED.decode_message(body).Parameters.ServerEndpoints

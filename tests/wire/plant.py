@@ -255,6 +255,12 @@ class Plant:
 
     # For tests
 
+    @property
+    def session(self) -> Session:
+        """The only Session there is."""
+        (state,) = self.listener.sessions
+        return state.session
+
     async def __aenter__(self) -> Self:
         await self.listener.start("127.0.0.1")
         return self

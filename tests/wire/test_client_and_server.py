@@ -193,7 +193,7 @@ async def test_a_user_name_and_its_password_arrive(
     async with await Client.connect(plant.url, security=plant.security(client_identity)) as client:
         await client.create_session(user=UserNameUser("operator", "secret"))
 
-        (session,) = plant.authenticated
+        session = plant.session
         assert session.roles == {Role.ANONYMOUS, Role.AUTHENTICATED_USER}
         assert session.user == UserNameUser("operator", "")  # the password is forgotten
 
@@ -214,7 +214,7 @@ async def test_a_user_certificate_arrives(
     async with await Client.connect(plant.url, security=plant.security(client_identity)) as client:
         await client.create_session(user=X509User(stranger))
 
-        (session,) = plant.authenticated
+        session = plant.session
         assert session.user == X509UserClaim(stranger.certificate)
 
 

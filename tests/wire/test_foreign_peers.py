@@ -162,7 +162,7 @@ async def test_a_foreign_client_names_its_user(
     client.set_password("secret")
 
     async with client:
-        (session,) = plant.authenticated
+        session = plant.session
 
     assert session.user == UserNameUser("operator", "")
 

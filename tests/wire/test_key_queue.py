@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from time import perf_counter
 
 import pytest
@@ -151,6 +152,24 @@ async def test_a_failed_job_fails_alone(key_bits: int) -> None:
         await failed
     assert await fine == 1
     queue.close()
+
+
+async def test_a_thread_that_cannot_be_had_fails_its_job_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refuse(*_: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    queue, told = KeyQueue(threads=1, per_address=1), list[Exception | None]()
+    with monkeypatch.context() as patch:
+        patch.setattr(ThreadPoolExecutor, "submit", refuse)
+        for _ in range(3):
+            queue.hand_over("a", 4096, _work, lambda _, error: told.append(error))
+
+    await queue.submit("a", 4096, _work)
+    queue.close()
+
+    assert [type(error) for error in told] == [RuntimeError] * 3
 
 
 @pytest.mark.parametrize("key_bits", [2048, 4096])

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 import os
+from collections.abc import Awaitable
 
 import pytest
 from asyncua import ua
 
-from registrar.errors import ServiceFailed
+from registrar.errors import AccessDenied, ServiceFailed
 from registrar.status import StatusCode
 from registrar.ua.application_identity import ApplicationIdentity
 from registrar.ua.security_policy import AES256_SHA256_RSAPSS, BASIC256SHA256, SecurityPolicy
 from registrar.ua.user_tokens import UserNameUser, X509User
-from registrar.wire import Role
+from registrar.wire import Role, Session
 from registrar.wire.builtin import node_id
 from tests.wire.plant import ENCRYPT, SIGN, Plant
 from tests.wire.raw import RawClient, refusal_of
@@ -256,7 +258,7 @@ async def test_a_failed_activation_keeps_user_and_roles(
         created = await client.create()
         token = created.AuthenticationToken
         nonce = await client.activate(token, created.ServerNonce, user=OPERATOR)
-        (session,) = plant.authenticated
+        session = plant.session
 
         error = await refusal_of(client.activate(token, nonce, user=UserNameUser("eve", "x")))
 
@@ -332,3 +334,46 @@ async def test_a_guessed_token_finds_nothing(
         error = await refusal_of(client.read(guess))
 
     assert error.status is StatusCode.BadSessionIdInvalid
+
+
+class Slow(Plant):
+    """Decides about no user before it was asked about two."""
+
+    def authenticate(self, session: Session) -> Awaitable[frozenset[Role]]:
+        """Wait for the other request, then decide about the user that this one brought."""
+        return self._compare(session)
+
+    async def _compare(self, session: Session) -> frozenset[Role]:
+        self.authenticated.append(session)
+        if len(self.authenticated) == 2:
+            self.gate.set()
+        await self.gate.wait()
+        if session.user != OPERATOR:
+            raise AccessDenied("wrong password", status=StatusCode.BadUserAccessDenied)
+        return frozenset({Role.AUTHENTICATED_USER})
+
+
+@T12
+@pytest.mark.parametrize("order", [1, -1])
+async def test_two_users_of_one_session_do_not_mix(
+    order: int, server_identity: ApplicationIdentity, client_identity: ApplicationIdentity
+) -> None:
+    """Who asks for a Session beside somebody else gets neither his name nor his Roles."""
+    users = [OPERATOR, UserNameUser("somebody", "whatever")][::order]
+    async with (
+        Slow(server_identity, trusted=[client_identity.certificate]) as plant,
+        RawClient(plant, client_identity) as client,
+    ):
+        created = await client.create()
+        asked = [
+            asyncio.ensure_future(
+                client.activate(created.AuthenticationToken, created.ServerNonce, user=user)
+            )
+            for user in users
+        ]
+        outcomes = await asyncio.gather(*asked, return_exceptions=True)
+
+        (state,) = plant.listener.sessions
+        assert [isinstance(one, ServiceFailed) for one in outcomes[::order]] == [False, True]
+        assert state.session.user == UserNameUser(OPERATOR.name, "")
+        assert state.session.roles == {Role.AUTHENTICATED_USER}
