@@ -144,6 +144,14 @@ def test_the_size_of_a_crl_is_limited() -> None:
         Crl.from_der(bytes(MAX_CRL_BYTES))
 
 
+def test_a_signature_of_fewer_bits_than_its_bytes_hold_is_refused() -> None:
+    der = bytearray(_VALID)
+    der[_VALID.index(b"\0", _VALID.rindex(b"\x04\x03\x02") + 3)] = 1
+
+    with pytest.raises(CertificateRejected, match="the signature does not end with a byte"):
+        Crl.from_der(bytes(der))
+
+
 _CA = root()
 _VALID = _CA.crl(_CA.certificate).der
 
