@@ -49,11 +49,66 @@ cdef bint read_device(Span der, Device *device) noexcept nogil:
         return False
     if not take_whole(&tbs, 0x30, &device.subject):
         return False
-    if is_same(&device.subject, &device.issuer):
+    if is_same_name(device.subject, device.issuer):
         return False
     if not take_whole(&tbs, 0x30, &device.key) or not take(&tbs, 0xA3, &inside):
         return False
     return take(&inside, 0x30, &extensions) and read_usages(extensions, device)
+
+
+cdef bint is_same_name(Span one, Span other) noexcept nogil:
+    """Tell whether two names that ``is_name`` recognised are the same; the twin is
+    ``registrar.core.names.canonical``."""
+    cdef Span parts, other_parts, kind, other_kind, text, other_text
+
+    take(&one, 0x30, &parts)
+    take(&other, 0x30, &other_parts)
+    while size_of(&parts) and size_of(&other_parts):
+        read_attribute(&parts, &kind, &text)
+        read_attribute(&other_parts, &other_kind, &other_text)
+        if not is_same(&kind, &other_kind) or not is_same_text(text, other_text):
+            return False
+    return not size_of(&parts) and not size_of(&other_parts)
+
+
+cdef inline void read_attribute(Span *name, Span *kind, Span *text) noexcept nogil:
+    """Step over the next part of a recognised name, and give what its attribute is and says."""
+    cdef Span part, attribute
+
+    take(name, 0x31, &part)
+    take(&part, 0x30, &attribute)
+    take(&attribute, 0x06, kind)
+    if not take(&attribute, 0x13, text):
+        take(&attribute, 0x0C, text)
+
+
+cdef bint is_same_text(Span one, Span other) noexcept nogil:
+    """Tell whether two texts of printable ASCII differ only in their case and in their blanks."""
+    cdef bint is_blank, is_other_blank
+
+    skip_blanks(&one)
+    skip_blanks(&other)
+    while one.at < one.end and other.at < other.end:
+        if lower(one.at[0]) != lower(other.at[0]):
+            return False
+        one.at += 1
+        other.at += 1
+        is_blank = skip_blanks(&one)
+        is_other_blank = skip_blanks(&other)
+        if is_blank != is_other_blank and one.at < one.end and other.at < other.end:
+            return False
+    return one.at == one.end and other.at == other.end
+
+
+cdef inline bint skip_blanks(Span *text) noexcept nogil:
+    cdef Bytes start = text.at
+    while text.at < text.end and text.at[0] == b' ':
+        text.at += 1
+    return text.at > start
+
+
+cdef inline unsigned char lower(unsigned char byte) noexcept nogil:
+    return byte | 0x20 if b'A' <= byte <= b'Z' else byte
 
 
 cdef inline bint take_whole(Span *outside, unsigned char tag, Span *element) noexcept nogil:

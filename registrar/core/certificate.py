@@ -90,7 +90,7 @@ class Outline:
 class PlainLeaf(NamedTuple):
     """What a usual Device certificate holds: signed with RSA, for an RSA key, not of a CA.
 
-    Its usages allow signing and channels, and its issuer has another name.
+    Its usages allow signing and channels, and its issuer has another name, as names are compared.
     """
 
     issuer: bytes
@@ -269,12 +269,12 @@ class Certificate:
         except (ValueError, UnsupportedAlgorithm, TypeError) as error:
             raise CertificateRejected(f"public key: {error}", subject=self.subject) from error
 
-    @cached_property
+    @property
     def subject_name(self) -> Name:
         """The subject in the form in which names are compared (RFC 5280 §7.1)."""
         return canonical(self.subject_bytes)
 
-    @cached_property
+    @property
     def issuer_name(self) -> Name:
         """The issuer in the form in which names are compared."""
         return canonical(self.issuer_bytes)
@@ -294,10 +294,12 @@ class Certificate:
         """The certificate as ``cryptography`` has it, for its signature algorithm."""
         return x509.load_der_x509_certificate(self.der)
 
-    @cached_property
+    @property
     def is_self_issued(self) -> bool:
         """Tells whether subject and issuer are the same name; the key is not looked at."""
-        return self.subject_bytes == self.issuer_bytes or self.subject_name == self.issuer_name
+        return self.plain is None and (
+            self.subject_bytes == self.issuer_bytes or self.subject_name == self.issuer_name
+        )
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Certificate) and self.der == other.der

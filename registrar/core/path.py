@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
 from cryptography.x509 import NameConstraints
@@ -52,6 +53,9 @@ MAX_PATHS = 8
 
 MAX_SIGNATURE_CHECKS = 20
 """Signatures that are checked to build the chains of one leaf."""
+
+_JUDGED = 512
+"""Certificates whose strength is remembered. CAs meet theirs again with every Device."""
 
 NEVER = datetime.max.replace(tzinfo=UTC)
 
@@ -138,6 +142,7 @@ class _Validation:
         self._budget = budget
         self._bad_signature = False
         self._suppressed: list[Suppressed] = []
+        self._anchors: tuple[Certificate, ...] = ()
         self._fresh_until: list[datetime] = []
         self._sent: dict[Name, list[Certificate]] = {}
         for certificate in intermediates[:MAX_INTERMEDIATES]:
@@ -160,7 +165,7 @@ class _Validation:
                 return ValidPath(
                     certificates=chain,
                     suppressed=tuple(self._suppressed),
-                    anchors=self._trusted(chain),
+                    anchors=self._anchors,
                     ends=self._end(chain),
                 )
         if furthest is not None:
@@ -191,7 +196,8 @@ class _Validation:
         found: dict[Certificate, None] = {}
         for trust in self._lists:
             found.update(dict.fromkeys(trust.named(name)))
-        found.update(dict.fromkeys(self._sent.get(name, ())))
+        if self._sent:
+            found.update(dict.fromkeys(self._sent.get(name, ())))
         wanted = certificate.aki
         fitting = [
             issuer
@@ -227,6 +233,7 @@ class _Validation:
         self._check_stopped(chain)
         for certificate in chain:
             self._check_policy(certificate, is_anchor=certificate is chain[-1] is not self._leaf)
+        self._anchors = self._trusted(chain)
         if self._options.check_trust:
             self._check_trust(chain)
         for certificate in chain:
@@ -241,22 +248,10 @@ class _Validation:
     def _check_policy(self, certificate: Certificate, *, is_anchor: bool) -> None:
         if self._has_plain_policy(certificate):
             return
-        digest = certificate.parsed.signature_hash_algorithm
-        key = certificate.public_key
-        if digest is not None and digest.name in WEAK_HASHES and not is_anchor:
-            self._found(Check.POLICY, certificate, f"signed with {digest.name}")
-        if isinstance(key, rsa.RSAPublicKey):
-            low = self._options.min_rsa_bits
-            high = self._options.max_rsa_bits if certificate is self._leaf else MAX_RSA_BITS
-            if not is_sound_key(key) or not low <= key.key_size <= high:
-                detail = f"an RSA key of {key.key_size} bits, not {low} to {high}"
-                self._found(Check.POLICY, certificate, detail)
-        elif not isinstance(
-            key, ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey | ed448.Ed448PublicKey
-        ):
-            self._found(Check.POLICY, certificate, "a key of a kind that cannot sign")
-        elif isinstance(key, ec.EllipticCurvePublicKey) and key.key_size < 256:
-            self._found(Check.POLICY, certificate, f"a curve of {key.key_size} bits")
+        low = self._options.min_rsa_bits
+        high = self._options.max_rsa_bits if certificate is self._leaf else MAX_RSA_BITS
+        for detail in _weaknesses(certificate, low, high, is_anchor=is_anchor):
+            self._found(Check.POLICY, certificate, detail)
 
     def _has_plain_policy(self, certificate: Certificate) -> bool:
         """Tell whether it is a plain leaf with a key of bearable size; no plain one is weak."""
@@ -267,7 +262,7 @@ class _Validation:
         return low <= plain.key_bits <= min(options.max_rsa_bits, MAX_RSA_BITS)
 
     def _check_trust(self, chain: tuple[Certificate, ...]) -> None:
-        if not self._trusted(chain):
+        if not self._anchors:
             possible = len(_anchors(chain, self._options.anchor))
             raise self._rejected(
                 StatusCode.BadCertificateUntrusted,
@@ -397,6 +392,26 @@ class _Validation:
         return CertificateRejected(
             message, status=status, reason=REASONS[status], subject=self._leaf.subject
         )
+
+
+@lru_cache(maxsize=_JUDGED)
+def _weaknesses(certificate: Certificate, low: int, high: int, *, is_anchor: bool) -> Sequence[str]:
+    """Name what is weak in the key and the signature of a certificate."""
+    found: list[str] = []
+    digest = certificate.parsed.signature_hash_algorithm
+    key = certificate.public_key
+    if digest is not None and digest.name in WEAK_HASHES and not is_anchor:
+        found.append(f"signed with {digest.name}")
+    if isinstance(key, rsa.RSAPublicKey):
+        if not is_sound_key(key) or not low <= key.key_size <= high:
+            found.append(f"an RSA key of {key.key_size} bits, not {low} to {high}")
+    elif not isinstance(
+        key, ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey | ed448.Ed448PublicKey
+    ):
+        found.append("a key of a kind that cannot sign")
+    elif isinstance(key, ec.EllipticCurvePublicKey) and key.key_size < 256:
+        found.append(f"a curve of {key.key_size} bits")
+    return found
 
 
 def _anchors(chain: tuple[Certificate, ...], anchor: Anchor) -> tuple[Certificate, ...]:

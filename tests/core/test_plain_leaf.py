@@ -75,6 +75,22 @@ def test_others_are_left_to_the_library(certificate: Certificate) -> None:
     assert certificate.plain is None
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("the root", "The ROOT", "the  root", " the root", "the root ", "  tHe   rOOt  "),
+        *("theroot", "the roo", "the root t", "the rooT2", "t he root", "the root's", "th@ root"),
+    ],
+)
+def test_a_leaf_is_recognised_where_its_issuer_has_another_name(name: str) -> None:
+    certificate = CA.issue(name, key=rsa_key(number=2), uris=[DEVICE_URI]).certificate
+    reference = read_in_full(certificate)
+
+    assert (certificate.plain is None) is reference.is_self_issued
+    assert certificate.is_self_issued is reference.is_self_issued
+    assert reference.is_self_issued is (reference.subject_name == reference.issuer_name)
+
+
 @pytest.mark.parametrize("pointer", [False, True])
 @pytest.mark.parametrize("aki", [False, True])
 def test_each_field_is_the_same_as_read_in_full(pointer: bool, aki: bool) -> None:
