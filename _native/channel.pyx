@@ -26,7 +26,7 @@ from cpython.mem cimport PyMem_Free, PyMem_Malloc
 from libc.limits cimport INT_MAX
 from libc.stdint cimport int32_t, int64_t, uint32_t
 from libc.string cimport memcpy, memset
-from posix.time cimport CLOCK_MONOTONIC, clock_gettime, timespec
+from posix.time cimport CLOCK_MONOTONIC, CLOCK_REALTIME, clock_gettime, timespec
 
 from registrar.errors import (
     ChunkTooLarge, DecodingError, MessageTooLarge, Misuse, ProtocolViolation, Reason,
@@ -74,7 +74,7 @@ cdef:
     object ErrorMessage, transport
     object check_security, encode_outward, failure_of, public_key_of, service_of, settle_call
     object status_of
-    object decode_call, decode_message, encode_call, encode_message
+    object decode_call, decode_message, decode_response, encode_call, encode_request
     Shape ACKNOWLEDGES, ACKNOWLEDGED_EVENTS, CHANNEL_OPENED_EVENTS, MESSAGE_EVENTS
     Shape OPEN_HEADERS, OPEN_RECEIVED_EVENTS, OPEN_REQUESTED_EVENTS
     tuple STATES
@@ -86,7 +86,7 @@ cdef int load_protocol() except -1:
     global protocol_loaded, CloseReceived, ErrorReceived, HelloReceived, MessageAborted
     global Acknowledged, MessageReceived, OpenReceived, ErrorMessage, transport
     global check_security, encode_outward, public_key_of, status_of
-    global decode_call, decode_message, encode_call, encode_message
+    global decode_call, decode_message, decode_response, encode_call, encode_request
     global ACKNOWLEDGES, ACKNOWLEDGED_EVENTS, CHANNEL_OPENED_EVENTS, MESSAGE_EVENTS
     global OPEN_HEADERS, OPEN_RECEIVED_EVENTS, OPEN_REQUESTED_EVENTS, STATES
 
@@ -117,7 +117,8 @@ cdef int load_protocol() except -1:
     public_key_of = certificates.public_key_of
     status_of = opening.status_of
     decode_call, encode_call = codec.decode_call, codec.encode_call
-    decode_message, encode_message = codec.decode_message, codec.encode_message
+    decode_response, encode_request = codec.decode_response, codec.encode_request
+    decode_message = codec.decode_message
     protocol_loaded = True
     return 0
 

@@ -33,8 +33,8 @@ cdef class ClientConnection:
         self.keys = keys
         self.requests = Exchanges(
             channel, self.loop, patience_s=limits.request_s, most=limits.total_requests,
-            most_bytes=limits.total_size, decoder=limits.decoder,
-            codec=(encode_message, decode_message), failure=failure_of, wake=self.arm_at)
+            most_bytes=limits.total_size, decoder=limits.decoder, failure=failure_of,
+            wake=self.arm_at)
         self.ends_at = <double>self.loop.time() + <double>limits.total_s
         self.address = address
         self.opened = self.loop.create_future()
@@ -77,6 +77,14 @@ cdef class ClientConnection:
     # Clients call these
 
     @property
+    def token(self):
+        return self.requests.token
+
+    @token.setter
+    def token(self, token):
+        self.requests.token = token
+
+    @property
     def exchanges(self):
         return self.requests.count
 
@@ -93,10 +101,10 @@ cdef class ClientConnection:
             raise self.error
         return self.requests.ask(request, expected, patience_s, again)
 
-    def call(self, header, object_id, method_id, arguments):
+    def call(self, object_id, method_id, arguments):
         if self.error is not None:
             raise self.error
-        return self.requests.call(header, object_id, method_id, arguments)
+        return self.requests.call(object_id, method_id, arguments)
 
     def hurry(self, task, str url not None):
         self.connecting = task

@@ -52,6 +52,7 @@ cdef class Plan:
 
 cdef enum:
     PREFIX_SIZE = 4             # of a type as a NodeId of four bytes
+    USUAL_HEADER = 24           # bytes of a ResponseHeader that says nothing unusual
     USUAL_CALL = 44             # of a CallResponse up to the output arguments of its one result
 
 
@@ -95,18 +96,9 @@ cdef class Coder:
     def decode(
         self, type cls not None, bytes data not None, Py_ssize_t at, limits, list again=None
     ):
-        cdef Reader reader = Reader.__new__(Reader)
+        cdef Reader reader = reader_of(self, data, at, limits, again)
         cdef object value
-        reader.data = data
-        reader.start = reader.at = <const uint8_t *> PyBytes_AS_STRING(data)
-        reader.end = reader.start + PyBytes_GET_SIZE(data)
-        reader.depth = limits.max_depth
-        reader.elements = limits.max_elements
-        if again:
-            expect_again(self, reader, again)
-        if at < 0:
-            raise Misuse(f"offset {at}")
-        reader.take(at)
+
         try:
             if cls is VARIANTS.cls:
                 value = decode_variant(self, reader)
@@ -114,17 +106,62 @@ cdef class Coder:
                 value = decode_structure(self, reader, self.plan_of(cls))
         except (ValueError, OverflowError) as error:
             raise DecodingError(f"malformed bytes: {error}") from error
-        if reader.at != reader.end:
-            raise DecodingError(f"{reader.end - reader.at} bytes behind the end of the message")
+        expect_end(reader)
         return value
 
-    def encode_call(self, header, object_id, method_id, arguments, bytes prefix not None):
+    def decode_response(
+        self, type cls not None, bytes data not None, Py_ssize_t at, limits, list again=None
+    ):
+        """Decode a response, whose ResponseHeader is read without an object where it is usual."""
+        cdef Reader reader = reader_of(self, data, at, limits, again)
+        cdef Plan plan = self.plan_of(cls)
+        cdef object response = plan.shape.new()
+        cdef object handle, status
+        cdef Py_ssize_t i
+
+        try:
+            if reader.end - reader.at >= USUAL_HEADER and is_usual_header(reader.at):
+                reader.take(8)
+                handle = get_uint32(reader)
+                status = get_uint32(reader)
+                reader.take(USUAL_HEADER - 16)
+            else:
+                header = decode_step(self, reader, <Step> plan.steps[0])
+                handle, status = header.RequestHandle, header.ServiceResult.value
+            plan.shape.set(response, 0, None)
+            for i in range(1, len(plan.steps)):
+                plan.shape.set(response, i, decode_step(self, reader, <Step> plan.steps[i]))
+        except (ValueError, OverflowError) as error:
+            raise DecodingError(f"malformed bytes: {error}") from error
+        plan.shape.set(response, len(plan.steps), plan.type_id)
+        expect_end(reader)
+        return handle, status, response
+
+    def encode_request(self, type cls not None, request, tuple head not None, bytes prefix not None):
+        """Return ``request`` with the RequestHeader of ``head``; else as ``encode``."""
+        cdef Writer writer = Writer.__new__(Writer)
+        cdef Plan plan = self.plan_of(cls)
+        cdef Py_ssize_t i
+
+        writer.depth = MAX_ENCODED_LEVELS
+        put(writer, PyBytes_AS_STRING(prefix), PyBytes_GET_SIZE(prefix))
+        try:
+            encode_head(writer, head)
+            for i in range(1, len(plan.steps)):
+                encode_step(self, writer, <Step> plan.steps[i], plan.shape.get(request, i))
+        except (TypeError, AttributeError, ValueError, LookupError, OverflowError) as error:
+            raise Misuse(f"{type(request).__name__} cannot be encoded: {error}") from error
+        return PyBytes_FromStringAndSize(<const char *> writer.data, writer.size)
+
+    def encode_call(
+        self, tuple head not None, object_id, method_id, arguments, bytes prefix not None
+    ):
         """Return a CallRequest of one Method without an object for it; else as ``encode``."""
         cdef Writer writer = Writer.__new__(Writer)
         writer.depth = MAX_ENCODED_LEVELS
         put(writer, PyBytes_AS_STRING(prefix), PyBytes_GET_SIZE(prefix))
         try:
-            encode_structure(self, writer, self.plan_of(ua.RequestHeader), header)
+            encode_head(writer, head)
             put_int32(writer, 1)
             encode_node_id(writer, object_id, 0)
             encode_node_id(writer, method_id, 0)
@@ -248,6 +285,29 @@ cdef class Coder:
         return prefix
 
 
+cdef Reader reader_of(Coder coder, bytes data, Py_ssize_t at, object limits, list again):
+    """Return what reads ``data`` from offset ``at`` on."""
+    cdef Reader reader = Reader.__new__(Reader)
+
+    reader.data = data
+    reader.start = reader.at = <const uint8_t *> PyBytes_AS_STRING(data)
+    reader.end = reader.start + PyBytes_GET_SIZE(data)
+    reader.depth = limits.max_depth
+    reader.elements = limits.max_elements
+    if again:
+        expect_again(coder, reader, again)
+    if at < 0:
+        raise Misuse(f"offset {at}")
+    reader.take(at)
+    return reader
+
+
+cdef int expect_end(Reader reader) except -1:
+    if reader.at != reader.end:
+        raise DecodingError(f"{reader.end - reader.at} bytes behind the end of the message")
+    return 0
+
+
 cdef int expect_again(Coder coder, Reader reader, list again) except -1:
     """Let ``reader`` know a list of structures by its encoding, where it has one."""
     cdef Writer writer = Writer.__new__(Writer)
@@ -343,18 +403,25 @@ cdef bint same_structures(Plan plan, object one, object other, int depth) except
     return True
 
 
-cdef bint is_usual_call(const uint8_t *head) noexcept:
-    """Tell whether a response has neither diagnostics nor StringTable nor AdditionalHeader, and one
-    result that says nothing of its inputs."""
-    cdef int32_t counts[4]
+cdef bint is_usual_header(const uint8_t *header) noexcept:
+    """Tell whether it has neither diagnostics nor StringTable nor AdditionalHeader."""
+    cdef int32_t count
 
-    memcpy(&counts[0], head + 21, 4)
-    memcpy(&counts[1], head + 28, 4)
-    memcpy(&counts[2], head + 36, 8)
+    memcpy(&count, header + 17, 4)
     return (
-        not head[20] and not head[25] and not head[26] and not head[27]
-        and -1 <= counts[0] <= 0 and counts[1] == 1
-        and -1 <= counts[2] <= 0 and -1 <= counts[3] <= 0)
+        not header[16] and not header[21] and not header[22] and not header[23]
+        and -1 <= count <= 0)
+
+
+cdef bint is_usual_call(const uint8_t *head) noexcept:
+    """Tell whether a response has a usual header, and one result that says nothing of its inputs."""
+    cdef int32_t counts[3]
+
+    memcpy(&counts[0], head + PREFIX_SIZE + USUAL_HEADER, 4)
+    memcpy(&counts[1], head + 36, 8)
+    return (
+        is_usual_header(head + PREFIX_SIZE) and counts[0] == 1
+        and -1 <= counts[1] <= 0 and -1 <= counts[2] <= 0)
 
 
 def make_coder(analysis):
@@ -364,12 +431,15 @@ def make_coder(analysis):
 cdef class MessageCoder:
     """See ``registrar.ua.codec.MessageCoder``."""
 
-    cdef object encode_value, decode_value, encode_one_call, decode_one_call, type_of, limits
+    cdef object encode_value, decode_value, encode_one_request, decode_one_response
+    cdef object encode_one_call, decode_one_call, type_of, limits
     cdef dict prefixes, by_prefix
 
     def __init__(self, coder, *, prefixes, by_prefix, type_of, limits):
         self.encode_value = coder.encode
         self.decode_value = coder.decode
+        self.encode_one_request = coder.encode_request
+        self.decode_one_response = coder.decode_response
         self.encode_one_call = coder.encode_call
         self.decode_one_call = coder.decode_call
         self.prefixes = dict(prefixes)
@@ -377,12 +447,19 @@ cdef class MessageCoder:
         self.type_of = type_of
         self.limits = limits
 
-    def encode(self, message):
-        cdef object cls = type(message)
+    cdef object prefix_of(self, object cls):
         cdef object prefix = self.prefixes.get(cls)
         if prefix is None:
             raise Misuse(f"{cls.__name__} is not a message we send")
-        return self.encode_value(cls, message, prefix)
+        return prefix
+
+    def encode(self, message):
+        cdef object cls = type(message)
+        return self.encode_value(cls, message, self.prefix_of(cls))
+
+    def encode_request(self, request, head):
+        cdef object cls = type(request)
+        return self.encode_one_request(cls, request, head, self.prefix_of(cls))
 
     def decode(self, body, limits=None, again=None):
         cdef bytes data = body if type(body) is bytes else bytes(body)
@@ -394,9 +471,18 @@ cdef class MessageCoder:
             cls, at = self.type_of(data, limits)
         return self.decode_value(cls, data, at, limits, again)
 
-    def encode_call(self, header, object_id, method_id, arguments):
+    def decode_response(self, bytes body not None, limits, again=None):
+        cdef object cls = self.by_prefix.get(body[:PREFIX_SIZE])
+        cdef object at = PREFIX_SIZE
+        if cls is None:
+            cls, at = self.type_of(body, limits)
+        if not hasattr(cls, "ResponseHeader"):
+            return None, 0, self.decode_value(cls, body, at, limits, again)
+        return self.decode_one_response(cls, body, at, limits, again)
+
+    def encode_call(self, head, object_id, method_id, arguments):
         return self.encode_one_call(
-            header, object_id, method_id, arguments, self.prefixes[ua.CallRequest])
+            head, object_id, method_id, arguments, self.prefixes[ua.CallRequest])
 
     def decode_call(self, bytes body not None, limits):
         if self.by_prefix.get(body[:PREFIX_SIZE]) is not ua.CallResponse:

@@ -330,6 +330,22 @@ cdef int encode_built_in(Coder coder, Writer writer, int kind, object value) exc
     return encode_byte_string(writer, value)
 
 
+cdef int encode_head(Writer writer, tuple head) except -1:
+    """Write a RequestHeader; see ``registrar.ua.codec.RequestHead``."""
+    cdef object token, moment_us, handle, hint_ms
+    cdef int64_t ticks
+
+    token, moment_us, handle, hint_ms = head
+    ticks = <int64_t> moment_us * 10
+    encode_node_id(writer, token, 0)
+    put(writer, &ticks, 8)
+    encode_number(writer, UINT32, handle)
+    put_int32(writer, 0)                    # ReturnDiagnostics
+    put_int32(writer, -1)                   # AuditEntryId
+    encode_number(writer, UINT32, hint_ms)
+    return encode_extension_object(None, writer, None)
+
+
 cdef int encode_structure(Coder coder, Writer writer, Plan plan, object value) except -1:
     cdef Py_ssize_t i
     for i in range(len(plan.steps)):

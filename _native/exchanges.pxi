@@ -3,6 +3,8 @@
 cdef enum:
     BAD = 0x80000000
 
+cdef int64_t FROM_1601_TO_1970_US = 11_644_473_600_000_000
+
 
 def write_nowhere(_):
     pass
@@ -13,8 +15,8 @@ cdef class Exchanges:
 
     cdef ClientChannel channel
     cdef object create_future, time
-    cdef object encode, decode, decoder, failure, timeout_hint_ms, wake
-    cdef public object write
+    cdef object decoder, failure, timeout_hint_ms, wake
+    cdef public object write, token
     cdef public double wakes_at
     cdef public Py_ssize_t bytes_sent
     cdef readonly Py_ssize_t bytes_received, count
@@ -23,8 +25,8 @@ cdef class Exchanges:
     cdef Py_ssize_t most, most_bytes
 
     def __init__(
-        self, ClientChannel channel not None, loop, *, double patience_s, Py_ssize_t most, Py_ssize_t most_bytes, decoder,
-        codec, failure, wake
+        self, ClientChannel channel not None, loop, *, double patience_s, Py_ssize_t most,
+        Py_ssize_t most_bytes, decoder, failure, wake
     ):
         load_connection()
         self.channel = channel
@@ -40,29 +42,30 @@ cdef class Exchanges:
         self.bytes_sent = 0
         self.bytes_received = 0
         self.decoder = decoder
-        self.encode, self.decode = codec
         self.failure = failure
         self.count = 0
         self.waiting = {}
 
     def ask(self, request, expected, patience_s, again=None):
-        self.begin(request.RequestHeader)
-        return self.send(self.encode(request), expected, patience_s, None, again)
-
-    def call(self, header, object_id, method_id, arguments):
-        self.begin(header)
         return self.send(
-            encode_call(header, object_id, method_id, arguments), CALL_RESPONSE, None, method_id,
-            None)
+            encode_request(request, self.next_head()), expected, patience_s, None, again)
 
-    cdef int begin(self, object header) except -1:
+    def call(self, object_id, method_id, arguments):
+        return self.send(
+            encode_call(self.next_head(), object_id, method_id, arguments), CALL_RESPONSE, None,
+            method_id, None)
+
+    cdef tuple next_head(self):
+        cdef timespec moment
+
         if self.count >= self.most:
             raise ProtocolViolation(f"more than {self.most} requests on one connection")
         self.count += 1
-        header.RequestHandle = self.count
-        header.Timestamp = now_of(UTC)
-        header.TimeoutHint = self.timeout_hint_ms
-        return 0
+        clock_gettime(CLOCK_REALTIME, &moment)
+        return (
+            self.token,
+            FROM_1601_TO_1970_US + <int64_t>moment.tv_sec * 1_000_000 + moment.tv_nsec // 1000,
+            self.count, self.timeout_hint_ms)
 
     cdef object send(
         self, bytes body, object expected, object patience_s, object method_id, object again
@@ -116,12 +119,10 @@ cdef class Exchanges:
         try:
             if method_id is not None and self.settle_call(future, body, asked[3], method_id):
                 return 0
-            message = self.decode(body, self.decoder, asked[5])
-            header = getattr(message, "ResponseHeader", None)
-            if header is None:
+            told, status, message = decode_response(body, self.decoder, asked[5])
+            if told is None:
                 raise ProtocolViolation(f"a {type(message).__name__} is no response")
-            self.check_handle(header.RequestHandle, asked[3])
-            status = header.ServiceResult.value
+            self.check_handle(told, asked[3])
             if <uint32_t>status & BAD:
                 future.set_exception(self.failure(status, service_of(expected)))
             elif type(message) is not expected:

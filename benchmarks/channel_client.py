@@ -79,7 +79,7 @@ class Told:
     """What one conversation ended with."""
 
     answers: Sequence[object]
-    """Bare values in the order of the services."""
+    """Of the services in their order, as they came; ``bare`` makes them comparable."""
 
     exchanges: int
     """Requests and their responses, GetEndpoints and those of the Session."""
@@ -147,12 +147,10 @@ class Clients:
                 return _NOTHING
             for node in READ:
                 (value,) = await client.read([(node, AttributeIds.Value)])
-                answers.append(bare(value.Value))
-            (found,) = await client.translate([_TO_PATH])
-            answers.append(target_of(found))
+                answers.append(value.Value)
+            answers += await client.translate([_TO_PATH])
             for call in CALLS:
-                outputs = await client.call(DEVICE, call.method_id, *call.inputs)
-                answers.append([bare(one) for one in outputs])
+                answers.append(await client.call(DEVICE, call.method_id, *call.inputs))
         return Told(answers=answers, exchanges=discovery.exchanges + client.exchanges)
 
     async def asyncua(self, url: str, policy_uri: str) -> Told:
@@ -177,14 +175,13 @@ class Clients:
                 NodesToRead=[ua.ReadValueId(NodeId=node, AttributeId=AttributeIds.Value)]
             )
             (value,) = await client.uaclient.read(parameters)
-            answers.append(bare(value.Value))
-        (found,) = await client.uaclient.translate_browsepaths_to_nodeids([_TO_PATH])
-        answers.append(target_of(found))
+            answers.append(value.Value)
+        answers += await client.uaclient.translate_browsepaths_to_nodeids([_TO_PATH])
         for call in CALLS:
             request = ua.CallMethodRequest(DEVICE, call.method_id, list(call.inputs))
             (result,) = await client.uaclient.call([request])
             result.StatusCode.check()
-            answers.append([bare(one) for one in result.OutputArguments or ()])
+            answers.append(result.OutputArguments or [])
         await client.close_session()
         await client.close_secure_channel()
         client.disconnect_socket()
@@ -227,15 +224,14 @@ def endpoint_of(
     return next(one for one in endpoints if one.SecurityPolicyUri == policy_uri)
 
 
-def bare(variant: ua.Variant | None) -> object:
-    """Return the value without its type."""
-    return None if variant is None else variant.Value
-
-
-def target_of(result: ua.BrowsePathResult) -> str:
-    """Return the one node a path leads to."""
-    (target,) = result.Targets
-    return ua.NodeId(target.TargetId.Identifier, target.TargetId.NamespaceIndex).to_string()
+def bare(answer: object) -> object:
+    """Return values without their types, and of a path the one node it leads to."""
+    if isinstance(answer, list):
+        return [bare(one) for one in answer]
+    if isinstance(answer, ua.BrowsePathResult):
+        (target,) = answer.Targets
+        return ua.NodeId(target.TargetId.Identifier, target.TargetId.NamespaceIndex).to_string()
+    return answer.Value if isinstance(answer, ua.Variant) else answer
 
 
 Talk = Callable[[str, str], Awaitable[Told]]
@@ -269,9 +265,11 @@ async def answer_batches(clients: Clients) -> None:
 async def _talk(talk: Talk, policy_uri: str, urls: Sequence[str]) -> Mapping[str, object]:
     begin = process_time()
     told = await asyncio.gather(*(talk(url, policy_uri) for url in urls))
+    cpu_s = process_time() - begin
+    answers = [repr([bare(one) for one in each.answers]) for each in told]
     return {
-        "cpu_s": process_time() - begin,
-        "answers": [hashlib.sha256(repr(one.answers).encode()).hexdigest() for one in told],
+        "cpu_s": cpu_s,
+        "answers": [hashlib.sha256(one.encode()).hexdigest() for one in answers],
         "exchanges": [one.exchanges for one in told],
     }
 

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
 from types import MappingProxyType, ModuleType
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeAlias, TypeVar
 
 from asyncua import ua
 
@@ -25,6 +26,10 @@ from registrar.ua.structure import decoder_of, encoder_of
 from registrar.ua.variant import decode_variant, encode_variant
 
 T = TypeVar("T")
+
+RequestHead: TypeAlias = tuple[ua.NodeId | None, int, int, int]
+"""Of a RequestHeader AuthenticationToken, Timestamp in microseconds since 1601, RequestHandle and
+TimeoutHint in milliseconds; the rest is empty."""
 
 CallResult = tuple[int, int, int, list[ua.Variant]]
 """RequestHandle, ServiceResult, StatusCode of the Method, output arguments."""
@@ -148,6 +153,16 @@ class _PythonCoder:
         return first == second
 
 
+def _header_of(head: RequestHead) -> ua.RequestHeader:
+    token, moment_us, handle, hint_ms = head
+    return ua.RequestHeader(
+        AuthenticationToken=token,
+        Timestamp=binary.EPOCH + timedelta(microseconds=moment_us),
+        RequestHandle=ua.IntegerId(handle),
+        TimeoutHint=ua.UInt32(hint_ms),
+    )
+
+
 @compiled
 def make_coder(analysis: ModuleType) -> Coder:
     """Return a coder of the classes ``analysis`` (the module ``fields``) can read."""
@@ -208,6 +223,11 @@ class MessageCoder:
             raise Misuse(f"{cls.__name__} is not a message we send")
         return self._coder.encode(cls, message, prefix)
 
+    def encode_request(self, request: Any, head: RequestHead) -> bytes:
+        """Return the body of a request with this head for its RequestHeader; else as ``encode``."""
+        request.RequestHeader = _header_of(head)
+        return self.encode(request)
+
     def decode(
         self,
         body: bytes,
@@ -229,17 +249,33 @@ class MessageCoder:
             cls, at = self._type_of(body, limits)
         return self._coder.decode(cls, body, at, limits, again)
 
+    def decode_response(
+        self, body: bytes, limits: DecoderLimits, again: list[Any] | None = None
+    ) -> tuple[int | None, int, Any]:
+        """Decode the body of a response; else as ``decode``.
+
+        Returns:
+            RequestHandle, None if it is no response; ServiceResult; the response, whose
+            ResponseHeader is None.
+        """
+        message = self.decode(body, limits, again)
+        header = getattr(message, "ResponseHeader", None)
+        if header is None:
+            return None, 0, message
+        message.ResponseHeader = None
+        return header.RequestHandle, header.ServiceResult.value, message
+
     def encode_call(
         self,
-        header: ua.RequestHeader,
+        head: RequestHead,
         object_id: ua.NodeId,
         method_id: ua.NodeId,
         arguments: Sequence[ua.Variant],
     ) -> bytes:
-        """Return the body of a CallRequest for one Method; else as ``encode``."""
+        """Return the body of a CallRequest for one Method; else as ``encode_request``."""
         method = ua.CallMethodRequest(object_id, method_id, list(arguments))
         parameters = ua.CallParameters(MethodsToCall=[method])
-        return self.encode(ua.CallRequest(RequestHeader=header, Parameters=parameters))
+        return self.encode_request(ua.CallRequest(Parameters=parameters), head)
 
     def decode_call(self, body: bytes, limits: DecoderLimits) -> CallResult | None:
         """Decode a CallResponse with one result that says nothing of its inputs.
@@ -274,6 +310,8 @@ class Codec:
         )
         self.encode_message = messages.encode
         self.decode_message = messages.decode
+        self.encode_request = messages.encode_request
+        self.decode_response = messages.decode_response
         self.encode_call = messages.encode_call
         self.decode_call = messages.decode_call
 
@@ -321,6 +359,8 @@ class Codec:
 _CODEC = Codec(make_coder(fields))
 encode_message = _CODEC.encode_message
 decode_message = _CODEC.decode_message
+encode_request = _CODEC.encode_request
+decode_response = _CODEC.decode_response
 encode_call = _CODEC.encode_call
 decode_call = _CODEC.decode_call
 are_same = _CODEC.are_same

@@ -39,6 +39,7 @@ from registrar.wire.client_checks import (
 )
 from registrar.wire.client_connection import ClientConnection
 from registrar.wire.client_session import (
+    NO_HEADER,
     SESSION_NONCE_SIZE,
     ChannelSecurity,
     UserToken,
@@ -56,10 +57,8 @@ Response = TypeVar("Response")
 
 DEFAULT_LIMITS = ClientLimits()
 
-# Made once, since the defaults of asyncua make one each time.
-NO_TOKEN = ua.SessionAuthenticationToken()
-NEVER = ua.UtcTime(1601, 1, 1)
 NO_ENCODING = ua.QualifiedName()
+"""Made once, since the default of asyncua makes one each time."""
 
 
 class Client:
@@ -81,9 +80,6 @@ class Client:
         self._channel = channel
         self._application_uri = application_uri
         self._limits = limits
-        self._token: ua.NodeId | None = None
-        self._header = ua.RequestHeader(AuthenticationToken=NO_TOKEN, Timestamp=NEVER)
-        """Of every request; its bytes are made before the next one changes it."""
         self._signatures = 0
 
     @classmethod
@@ -210,14 +206,14 @@ class Client:
     async def get_endpoints(self) -> list[ua.EndpointDescription]:
         """Return the endpoints of the Server; OPC 10000-4 §5.5.4."""
         parameters = ua.GetEndpointsParameters(EndpointUrl=self.url)
-        request = ua.GetEndpointsRequest(RequestHeader=self._header, Parameters=parameters)
+        request = ua.GetEndpointsRequest(RequestHeader=NO_HEADER, Parameters=parameters)
         response = await self._connection.exchange(request, ua.GetEndpointsResponse)
         return list(response.Endpoints or ())
 
     async def find_servers(self) -> list[ua.ApplicationDescription]:
         """Return the Servers known at this address; OPC 10000-4 §5.5.2."""
-        request = ua.FindServersRequest()
-        request.Parameters.EndpointUrl = self.url
+        parameters = ua.FindServersParameters(EndpointUrl=self.url)
+        request = ua.FindServersRequest(RequestHeader=NO_HEADER, Parameters=parameters)
         response = await self._connection.exchange(request, ua.FindServersResponse)
         return list(response.Servers or ())
 
@@ -253,7 +249,6 @@ class Client:
             application_uri=self._application_uri,
             timeout_s=session_timeout_s,
             max_response_size=self._limits.channel.max_message_size,
-            header=self._header,
         )
         known = None if discovered is None else list(discovered)
         response = await self._connection.exchange(request, ua.CreateSessionResponse, again=known)
@@ -262,16 +257,14 @@ class Client:
         endpoints = list(result.ServerEndpoints or ())
         if known is not None:
             compare_endpoints(known, endpoints)
-        self._token = self._header.AuthenticationToken = result.AuthenticationToken
+        self._connection.token = result.AuthenticationToken
         offered = token_policies(
             endpoints, policy_uri=security.policy.uri, mode=security.mode, url=self.url
         )
         user = user or AnonymousUser()
         self._signatures += 1 + isinstance(user, X509User)
         activation = await self._connection.work(
-            lambda: activate_request(
-                security, leaf, result.ServerNonce, offered, user, self._header
-            )
+            lambda: activate_request(security, leaf, result.ServerNonce, offered, user)
         )
         await self._request(activation, ua.ActivateSessionResponse)
 
@@ -291,7 +284,7 @@ class Client:
                 for node_id, attribute in nodes
             ],
         )
-        request = ua.ReadRequest(RequestHeader=self._header, Parameters=parameters)
+        request = ua.ReadRequest(RequestHeader=NO_HEADER, Parameters=parameters)
         response = await self._request(request, ua.ReadResponse)
         return as_many(nodes, response.Results)
 
@@ -353,47 +346,46 @@ class Client:
         """Return where each path ends, in order."""
         parameters = ua.TranslateBrowsePathsToNodeIdsParameters(BrowsePaths=list(paths))
         request = ua.TranslateBrowsePathsToNodeIdsRequest(
-            RequestHeader=self._header, Parameters=parameters
+            RequestHeader=NO_HEADER, Parameters=parameters
         )
         response = await self._request(request, ua.TranslateBrowsePathsToNodeIdsResponse)
         return as_many(paths, response.Results)
 
     # Methods
 
-    async def call(
+    def call(
         self, object_id: ua.NodeId, method_id: ua.NodeId, *arguments: ua.Variant
-    ) -> list[ua.Variant]:
-        """Call a Method and return its output arguments.
+    ) -> asyncio.Future[list[ua.Variant]]:
+        """Call a Method and return the future of its output arguments.
 
         Raises:
             ServiceFailed: the Method or the service failed; ``status`` says how.
         """
-        header = self._session_header()
-        return await self._connection.call(header, object_id, method_id, arguments)
+        self._expect_session()
+        return self._connection.call(object_id, method_id, arguments)
 
     async def call_all(self, requests: Sequence[ua.CallMethodRequest]) -> list[ua.CallMethodResult]:
         """Call Methods in one request and return their results, in order."""
         parameters = ua.CallParameters(MethodsToCall=list(requests))
-        request = ua.CallRequest(RequestHeader=self._header, Parameters=parameters)
+        request = ua.CallRequest(RequestHeader=NO_HEADER, Parameters=parameters)
         response = await self._request(request, ua.CallResponse)
         return as_many(requests, response.Results)
 
     async def close(self) -> None:
         """Close Session, channel and TCP, each within ``close_s``; idempotent, never raises."""
-        if self._token is not None:
-            request = ua.CloseSessionRequest(RequestHeader=self._header, DeleteSubscriptions=True)
+        if self._connection.token is not None:
+            request = ua.CloseSessionRequest(RequestHeader=NO_HEADER, DeleteSubscriptions=True)
             with suppress(RegistrarError):  # the peer ends the Session by itself
                 await self._request(request, ua.CloseSessionResponse, self._limits.close_s)
-            self._token = None
+            self._connection.token = None
         await self._connection.close()
 
     def _request(
         self, request: Any, expected: type[Response], patience_s: float | None = None
     ) -> asyncio.Future[Response]:
-        request.RequestHeader = self._session_header()
+        self._expect_session()
         return self._connection.exchange(request, expected, patience_s)
 
-    def _session_header(self) -> ua.RequestHeader:
-        if self._token is None:
+    def _expect_session(self) -> None:
+        if self._connection.token is None:
             raise Misuse("no Session")
-        return self._header

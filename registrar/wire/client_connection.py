@@ -25,7 +25,6 @@ from registrar.errors import (
 from registrar.native import compiled
 from registrar.status import StatusCode
 from registrar.ua.client_channel import ClientChannel
-from registrar.ua.codec import decode_message, encode_message
 from registrar.ua.events import (
     Acknowledged,
     ChannelOpened,
@@ -76,7 +75,6 @@ class ClientConnection(asyncio.Protocol):
             most=limits.total_requests,
             most_bytes=limits.total_size,
             decoder=limits.decoder,
-            codec=(encode_message, decode_message),
             failure=failure_of,
             wake=self._arm,
         )
@@ -125,6 +123,15 @@ class ClientConnection(asyncio.Protocol):
     # Clients call these
 
     @property
+    def token(self) -> ua.NodeId | None:
+        """AuthenticationToken of every request."""
+        return self._exchanges.token
+
+    @token.setter
+    def token(self, token: ua.NodeId | None) -> None:
+        self._exchanges.token = token
+
+    @property
     def exchanges(self) -> int:
         """Requests sent."""
         return self._exchanges.count
@@ -163,7 +170,6 @@ class ClientConnection(asyncio.Protocol):
 
     def call(
         self,
-        header: ua.RequestHeader,
         object_id: ua.NodeId,
         method_id: ua.NodeId,
         arguments: Sequence[ua.Variant],
@@ -176,7 +182,7 @@ class ClientConnection(asyncio.Protocol):
         """
         if self._error is not None:
             raise self._error
-        return self._exchanges.call(header, object_id, method_id, arguments)
+        return self._exchanges.call(object_id, method_id, arguments)
 
     def hurry(self, task: asyncio.Task[Any] | None, url: str) -> None:
         """Give up ``url`` if ``task`` has not connected, or no channel is open, in ``connect_s``.

@@ -22,6 +22,9 @@ UserToken = AnonymousUser | UserNameUser | X509User
 SESSION_NONCE_SIZE = 32
 """Bytes; longer ones are refused by Servers in the field."""
 
+NO_HEADER = ua.RequestHeader()
+"""Of requests, since their connection writes its own; a default of asyncua is made each time."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChannelSecurity:
@@ -43,7 +46,6 @@ def create_request(
     application_uri: str,
     timeout_s: float,
     max_response_size: int,
-    header: ua.RequestHeader,
 ) -> ua.CreateSessionRequest:
     """Return the request that creates a Session."""
     parameters = ua.CreateSessionParameters(
@@ -59,7 +61,7 @@ def create_request(
         RequestedSessionTimeout=timeout_s * 1000,
         MaxResponseMessageSize=max_response_size,
     )
-    return ua.CreateSessionRequest(RequestHeader=header, Parameters=parameters)
+    return ua.CreateSessionRequest(RequestHeader=NO_HEADER, Parameters=parameters)
 
 
 def check_created(
@@ -110,7 +112,6 @@ def activate_request(
     nonce: bytes,
     offered: Sequence[ua.UserTokenPolicy],
     user: UserToken,
-    header: ua.RequestHeader,
 ) -> ua.ActivateSessionRequest:
     """Return the request that activates a Session; one or two private-key operations.
 
@@ -136,4 +137,4 @@ def activate_request(
         UserIdentityToken=token,
         UserTokenSignature=proof,
     )
-    return ua.ActivateSessionRequest(RequestHeader=header, Parameters=parameters)
+    return ua.ActivateSessionRequest(RequestHeader=NO_HEADER, Parameters=parameters)

@@ -1,14 +1,14 @@
 """The requests of one connection, each until its response; what comes must be what was asked for.
 
-ask: header ─▶ encode ─▶ chunk ─▶ write        future
+ask: encode ─▶ chunk ─▶ write                  future
 hear: TCP ─▶ chunk ─▶ decode ─▶ which request? ──▶ │
 """
 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Sequence, Sized
-from datetime import UTC, datetime
 from typing import Any, TypeAlias, TypeVar
 
 from asyncua import ua
@@ -17,13 +17,11 @@ from registrar.errors import ProtocolViolation, Reason, RegistrarError, ServiceF
 from registrar.native import compiled
 from registrar.status import StatusCode, is_bad, name_of
 from registrar.ua.client_channel import ClientChannel
-from registrar.ua.codec import encode_call
+from registrar.ua.codec import RequestHead, decode_response, encode_call, encode_request
 from registrar.ua.limits import DecoderLimits
 
 Item = TypeVar("Item")
 Response = TypeVar("Response")
-Encode: TypeAlias = Callable[[Any], bytes]
-Decode: TypeAlias = Callable[[bytes, DecoderLimits, list[Any] | None], Any]
 Waiting: TypeAlias = tuple[
     asyncio.Future[Any], type, float, int, ua.NodeId | None, list[Any] | None
 ]
@@ -42,6 +40,8 @@ BUSY = frozenset(
     }
 )
 """A peer that says one of these can be asked again later."""
+
+FROM_1601_TO_1970_US = 11_644_473_600_000_000
 
 DENIED = frozenset(
     {
@@ -124,16 +124,13 @@ class Exchanges:
         most: requests on this connection.
         most_bytes: bytes of the peer on this connection.
         decoder: limits of a response.
-        codec: encodes a request, decodes a response.
         failure: returns the error for a bad status of a service.
         wake: is told when a request is to end before ``wakes_at``.
     """
 
     __slots__ = (
         "_channel",
-        "_decode",
         "_decoder",
-        "_encode",
         "_failure",
         "_loop",
         "_most",
@@ -143,6 +140,7 @@ class Exchanges:
         "bytes_received",
         "bytes_sent",
         "count",
+        "token",
         "waiting",
         "wakes_at",
         "write",
@@ -157,7 +155,6 @@ class Exchanges:
         most: int,
         most_bytes: int,
         decoder: DecoderLimits,
-        codec: tuple[Encode, Decode],
         failure: Callable[[int, str], RegistrarError],
         wake: Callable[[float], None],
     ) -> None:
@@ -167,13 +164,14 @@ class Exchanges:
         self._most = most
         self._most_bytes = most_bytes
         self._decoder = decoder
-        self._encode, self._decode = codec
         self._failure = failure
         self._wake: Callable[[float], object] = wake
         self.wakes_at = 0.0
         """Monotonic seconds at which requests without an answer are looked for."""
         self.write: Callable[[bytes], object] = _write_nowhere
         """Takes the chunks of a request."""
+        self.token: ua.NodeId | None = None
+        """AuthenticationToken of every request."""
         self.count = 0
         """Requests made, answered or not."""
         self.bytes_sent = 0
@@ -191,7 +189,7 @@ class Exchanges:
         """Send ``request`` and return the future of its response.
 
         Args:
-            request: its RequestHeader gets handle, time and hint.
+            request: its RequestHeader does not count.
             patience_s: how long it may wait; None, and no more, for what all may.
             again: structures the response may hold again, as they were decoded before.
 
@@ -199,28 +197,25 @@ class Exchanges:
             ProtocolViolation: more requests than one connection may have.
             MessageTooLarge, Misuse: it cannot be sent.
         """
-        self._begin(request.RequestHeader)
-        return self._send(self._encode(request), expected, patience_s, None, again)
+        body = encode_request(request, self._next_head())
+        return self._send(body, expected, patience_s, None, again)
 
     def call(
         self,
-        header: ua.RequestHeader,
         object_id: ua.NodeId,
         method_id: ua.NodeId,
         arguments: Sequence[ua.Variant],
     ) -> asyncio.Future[list[ua.Variant]]:
         """Call a Method and return the future of its output arguments; else as ``ask``."""
-        self._begin(header)
-        body = encode_call(header, object_id, method_id, arguments)
+        body = encode_call(self._next_head(), object_id, method_id, arguments)
         return self._send(body, ua.CallResponse, None, method_id, None)
 
-    def _begin(self, header: ua.RequestHeader) -> None:
+    def _next_head(self) -> RequestHead:
         if self.count >= self._most:
             raise ProtocolViolation(f"more than {self._most} requests on one connection")
         self.count += 1
-        header.RequestHandle = ua.IntegerId(self.count)
-        header.Timestamp = datetime.now(UTC)
-        header.TimeoutHint = ua.UInt32(int(self._patience_s * 1000))
+        moment_us = time.time_ns() // 1000 + FROM_1601_TO_1970_US
+        return self.token, moment_us, self.count, int(self._patience_s * 1000)
 
     def _send(
         self,
@@ -272,15 +267,11 @@ class Exchanges:
         if future.done():  # nobody waits any more
             return
         try:
-            message = self._decode(body, self._decoder, again)
-            header = getattr(message, "ResponseHeader", None)
-            if header is None:
+            told, status, message = decode_response(body, self._decoder, again)
+            if told is None:
                 raise ProtocolViolation(f"a {type(message).__name__} is no response")
-            if header.RequestHandle != handle:
-                raise ProtocolViolation(
-                    f"a response to {header.RequestHandle} instead of request {handle}"
-                )
-            status = header.ServiceResult.value
+            if told != handle:
+                raise ProtocolViolation(f"a response to {told} instead of request {handle}")
             if is_bad(status):
                 future.set_exception(self._failure(status, service_of(expected)))
             elif type(message) is not expected:

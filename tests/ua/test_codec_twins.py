@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import struct
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -21,8 +22,12 @@ from tests.ua.codecs import COMPILED, PYTHON, result, seen
 from tests.ua.samples import Sampler
 
 LIMITS = DecoderLimits(max_depth=6, max_elements=60)
+REQUESTS = tuple(cls for cls in MESSAGES if hasattr(cls, "RequestHeader"))
 MUTATIONS = 1_000
 """Changed encodings of each message."""
+
+HEAD = (node_id(5, 1), 13_500_000_000_000_000, 7, 1000)
+"""Of a request: token, microseconds since 1601, RequestHandle, TimeoutHint."""
 
 int32 = struct.Struct("<i").pack
 pytestmark = pytest.mark.skipif(
@@ -113,17 +118,75 @@ def test_a_value_that_holds_itself_is_misuse() -> None:
             codec.encode_value(variant)
 
 
-def test_a_call_is_encoded_as_its_request() -> None:
-    header = ua.RequestHeader(RequestHandle=ua.IntegerId(7), TimeoutHint=ua.UInt32(1000))
-    arguments = [ua.Variant(b"x"), ua.Variant([1, 2], ua.VariantType.Int32)]
-    method = ua.CallMethodRequest(node_id(1, 2), node_id(3, 4), arguments)
-    request = ua.CallRequest(
-        RequestHeader=header, Parameters=ua.CallParameters(MethodsToCall=[method])
+@pytest.mark.parametrize("token", [None, node_id(5, 1), node_id(b"opaque", 3)])
+@pytest.mark.parametrize("cls", REQUESTS, ids=lambda cls: cls.__name__)
+def test_a_request_is_encoded_with_the_head_it_is_given(cls: type, token: ua.NodeId | None) -> None:
+    expected = Sampler(1).instance(cls)
+    expected.RequestHeader = ua.RequestHeader(
+        AuthenticationToken=token or ua.NodeId(),
+        Timestamp=datetime(1601, 1, 1, tzinfo=UTC) + timedelta(microseconds=HEAD[1]),
+        RequestHandle=ua.IntegerId(7),
+        TimeoutHint=ua.UInt32(1000),
     )
+    body = PYTHON.encode_message(expected)
 
     for codec in (COMPILED, PYTHON):
-        body = codec.encode_call(header, method.ObjectId, method.MethodId, arguments)
-        assert body == codec.encode_message(request)
+        assert codec.encode_request(Sampler(1).instance(cls), (token, *HEAD[1:])) == body
+
+
+@pytest.mark.parametrize("field", [2, 3])
+@pytest.mark.parametrize("value", [-1, 1 << 32, None])
+def test_a_head_that_cannot_be_encoded_is_misuse(field: int, value: Any) -> None:
+    head: Any = (*HEAD[:field], value, *HEAD[field + 1 :])
+
+    for codec in (COMPILED, PYTHON):
+        with pytest.raises(Misuse):
+            codec.encode_request(ua.ReadRequest(), head)
+
+
+@pytest.mark.parametrize("usual", [True, False])
+@pytest.mark.parametrize("cls", MESSAGES, ids=lambda cls: cls.__name__)
+def test_the_header_of_a_response_is_told_beside_it(cls: type, usual: bool) -> None:
+    message = Sampler(1).instance(cls)
+    if usual and cls not in REQUESTS:
+        message.ResponseHeader = ua.ResponseHeader(RequestHandle=ua.IntegerId(3))
+        message.ResponseHeader.ServiceResult = ua.StatusCode(ua.UInt32(0x80010000))
+    body = PYTHON.encode_message(message)
+
+    told = COMPILED.decode_response(body, DecoderLimits())
+
+    assert seen(told) == seen(PYTHON.decode_response(body, DecoderLimits()))
+    if cls in REQUESTS:
+        assert told[0] is None
+    else:
+        assert told[0] == message.ResponseHeader.RequestHandle
+        assert told[1] == message.ResponseHeader.ServiceResult.value
+        assert told[2].ResponseHeader is None
+
+
+@given(
+    changes=st.lists(st.tuples(st.integers(0, 60), st.integers(0, 255)), max_size=3),
+    end=st.integers(0, 140),
+)
+def test_a_response_is_taken_or_refused_alike(changes: list[tuple[int, int]], end: int) -> None:
+    response = ua.ReadResponse(Results=[ua.DataValue(ua.Variant(7, ua.VariantType.UInt32))])
+    data = bytearray(PYTHON.encode_message(response))
+    for at, byte in changes:
+        data[at % len(data)] = byte
+
+    taken = result(COMPILED.decode_response, bytes(data[:end]), LIMITS)
+
+    assert taken == result(PYTHON.decode_response, bytes(data[:end]), LIMITS)
+
+
+def test_a_call_is_encoded_as_its_request() -> None:
+    arguments = [ua.Variant(b"x"), ua.Variant([1, 2], ua.VariantType.Int32)]
+    method = ua.CallMethodRequest(node_id(1, 2), node_id(3, 4), arguments)
+    request = ua.CallRequest(Parameters=ua.CallParameters(MethodsToCall=[method]))
+
+    for codec in (COMPILED, PYTHON):
+        body = codec.encode_call(HEAD, method.ObjectId, method.MethodId, arguments)
+        assert body == PYTHON.encode_request(request, HEAD)
 
 
 def test_a_call_with_what_cannot_be_encoded_is_misuse() -> None:
@@ -132,7 +195,7 @@ def test_a_call_with_what_cannot_be_encoded_is_misuse() -> None:
 
     for codec in (COMPILED, PYTHON):
         with pytest.raises(Misuse):
-            codec.encode_call(ua.RequestHeader(), ua.NodeId(), ua.NodeId(), [argument])
+            codec.encode_call(HEAD, ua.NodeId(), ua.NodeId(), [argument])
 
 
 def usual_call_response() -> ua.CallResponse:

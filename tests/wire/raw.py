@@ -77,7 +77,7 @@ class RawClient:
         self, request: Any, expected: type[Response], token: ua.NodeId | None = None
     ) -> Response:
         """Send ``request`` with ``token`` and return its response."""
-        request.RequestHeader.AuthenticationToken = token or ua.NodeId()
+        self.connection.token = token
         return await self.connection.exchange(request, expected)
 
     async def create(
