@@ -102,9 +102,14 @@ cdef class ClientConnection:
         return self.requests.ask(request, expected, patience_s, again)
 
     def call(self, object_id, method_id, arguments):
-        if self.error is not None:
-            raise self.error
-        return self.requests.call(object_id, method_id, arguments)
+        try:
+            if self.error is not None:
+                raise self.error
+            return self.requests.call(object_id, method_id, arguments)
+        except RegistrarError as error:  # told when it is awaited, as all others are
+            failed = self.loop.create_future()
+            failed.set_exception(error)
+            return failed
 
     def hurry(self, task, str url not None):
         self.connecting = task

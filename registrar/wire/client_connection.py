@@ -180,9 +180,14 @@ class ClientConnection(asyncio.Protocol):
             ServiceFailed: the Method or the service failed; ``status`` says how.
             ProtocolViolation, TimedOut, Unavailable: as ``exchange``.
         """
-        if self._error is not None:
-            raise self._error
-        return self._exchanges.call(object_id, method_id, arguments)
+        try:
+            if self._error is not None:
+                raise self._error
+            return self._exchanges.call(object_id, method_id, arguments)
+        except RegistrarError as error:  # told when it is awaited, as all others are
+            failed: asyncio.Future[list[ua.Variant]] = self._loop.create_future()
+            failed.set_exception(error)
+            return failed
 
     def hurry(self, task: asyncio.Task[Any] | None, url: str) -> None:
         """Give up ``url`` if ``task`` has not connected, or no channel is open, in ``connect_s``.

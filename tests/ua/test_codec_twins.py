@@ -135,7 +135,7 @@ def test_a_request_is_encoded_with_the_head_it_is_given(cls: type, token: ua.Nod
 
 
 @pytest.mark.parametrize("field", [2, 3])
-@pytest.mark.parametrize("value", [-1, 1 << 32, None])
+@pytest.mark.parametrize("value", [-1, 1 << 32])
 def test_a_head_that_cannot_be_encoded_is_misuse(field: int, value: Any) -> None:
     head: Any = (*HEAD[:field], value, *HEAD[field + 1 :])
 
