@@ -11,7 +11,7 @@ Source: OPC 10000-4 §6.1.3 Table 100.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -141,6 +141,9 @@ class _Validation:
         self._options = options
         self._budget = budget
         self._bad_signature = False
+        self._furthest: CertificateRejected | None = None
+        self._looked_at = 0
+        self._valid: ValidPath | None = None
         self._suppressed: list[Suppressed] = []
         self._anchors: tuple[Certificate, ...] = ()
         self._fresh_until: list[datetime] = []
@@ -149,27 +152,11 @@ class _Validation:
             self._sent.setdefault(certificate.subject_name, []).append(certificate)
 
     def run(self) -> ValidPath:
-        furthest: CertificateRejected | None = None
-        looked_at = 0
-        for chain in self._chains((self._leaf,)):
-            self._suppressed = []
-            try:
-                self._check(chain)
-            except CertificateRejected as error:
-                if furthest is None or _step(error) > _step(furthest):
-                    furthest = error
-                looked_at += 1
-                if looked_at == MAX_PATHS:
-                    break
-            else:
-                return ValidPath(
-                    certificates=chain,
-                    suppressed=tuple(self._suppressed),
-                    anchors=self._anchors,
-                    ends=self._end(chain),
-                )
-        if furthest is not None:
-            raise furthest
+        self._search((self._leaf,))
+        if self._valid is not None:
+            return self._valid
+        if self._furthest is not None:
+            raise self._furthest
         if self._bad_signature:
             raise self._rejected(StatusCode.BadCertificateInvalid, "its signature does not verify")
         raise self._rejected(
@@ -179,17 +166,43 @@ class _Validation:
 
     # Steps 2 and 3: chains and their signatures
 
-    def _chains(self, chain: tuple[Certificate, ...]) -> Iterator[tuple[Certificate, ...]]:
-        """Yield every complete chain that begins with ``chain``, roots in the lists first."""
+    def _search(self, chain: tuple[Certificate, ...]) -> bool:
+        """Look at the complete chains that begin with ``chain``, roots in the lists first.
+
+        Returns:
+            Whether to stop: one passed, or enough were looked at.
+        """
         last = chain[-1]
         if last.is_self_issued and self._may_end(last) and self._is_issued_by(last, last):
-            yield chain
-            return
+            return self._judge(chain)
         if len(chain) == MAX_CHAIN_LENGTH:
-            return
+            return False
         for issuer in self._issuers_of(last):
-            if issuer not in chain and self._is_issued_by(last, issuer):
-                yield from self._chains((*chain, issuer))
+            if (
+                issuer not in chain
+                and self._is_issued_by(last, issuer)
+                and self._search((*chain, issuer))
+            ):
+                return True
+        return False
+
+    def _judge(self, chain: tuple[Certificate, ...]) -> bool:
+        """Keep what is to be told of a complete chain; return whether to stop."""
+        self._suppressed = []
+        try:
+            self._check(chain)
+        except CertificateRejected as error:
+            if self._furthest is None or _step(error) > _step(self._furthest):
+                self._furthest = error
+            self._looked_at += 1
+            return self._looked_at == MAX_PATHS
+        self._valid = ValidPath(
+            certificates=chain,
+            suppressed=tuple(self._suppressed),
+            anchors=self._anchors,
+            ends=self._end(chain),
+        )
+        return True
 
     def _issuers_of(self, certificate: Certificate) -> list[Certificate]:
         name = certificate.issuer_name
@@ -204,8 +217,9 @@ class _Validation:
             for issuer in found
             if wanted is None or issuer.ski is None or wanted == issuer.ski
         ]
-        # Those the key identifier names come first; within both, members of the lists do.
-        fitting.sort(key=lambda issuer: wanted is None or issuer.ski is None)
+        if len(fitting) > 1:
+            # Those the key identifier names come first; within both, members of the lists do.
+            fitting.sort(key=lambda issuer: wanted is None or issuer.ski is None)
         return fitting[:MAX_CANDIDATES]
 
     def _is_issued_by(self, certificate: Certificate, issuer: Certificate) -> bool:
@@ -270,25 +284,27 @@ class _Validation:
             )
 
     def _trusted(self, chain: tuple[Certificate, ...]) -> tuple[Certificate, ...]:
-        return tuple(
-            certificate
-            for certificate in _anchors(chain, self._options.anchor)
-            if any(trust.trusts(certificate) for trust in self._lists)
-        )
+        found: list[Certificate] = []
+        for certificate in _anchors(chain, self._options.anchor):
+            for trust in self._lists:
+                if trust.trusts(certificate):
+                    found.append(certificate)
+                    break
+        return tuple(found)
 
     def _check_stopped(self, chain: tuple[Certificate, ...]) -> None:
         """Refuse every way through a key that was stopped; never suppressed (T7)."""
-        stopped = frozenset[str]().union(*(trust.stopped for trust in self._lists))
-        if not stopped:
-            return
-        for certificate in chain:
-            if certificate.key_digest in stopped:
-                raise CertificateRejected(
-                    f"the authority {certificate.subject[:80]!r} was stopped",
-                    status=StatusCode.BadCertificateUntrusted,
-                    reason=Reason.AUTHORITY_STOPPED,
-                    subject=self._leaf.subject,
-                )
+        for trust in self._lists:
+            if not trust.stopped:
+                continue
+            for certificate in chain:
+                if certificate.key_digest in trust.stopped:
+                    raise CertificateRejected(
+                        f"the authority {certificate.subject[:80]!r} was stopped",
+                        status=StatusCode.BadCertificateUntrusted,
+                        reason=Reason.AUTHORITY_STOPPED,
+                        subject=self._leaf.subject,
+                    )
 
     def _end(self, chain: tuple[Certificate, ...]) -> datetime:
         ends = [one.not_after for one in chain if one.not_after >= self._now]
@@ -347,11 +363,12 @@ class _Validation:
 
     def _check_revocation(self, certificate: Certificate, above: tuple[Certificate, ...]) -> None:
         """Ask the CRLs of the issuer, signed by it or by an older key of its in the same chain."""
-        signers = [one for one in above if one.subject_name == certificate.issuer_name]
+        name = certificate.issuer_name
         is_leaf = certificate is self._leaf
         fresh_until: list[datetime] = []
         for trust in self._lists:
-            for crl in trust.crls_of(certificate.issuer_name):
+            for crl in trust.crls_of(name):
+                signers = [one for one in above if one.subject_name == name]
                 if not any(is_crl_of(crl, one) for one in signers):
                     continue
                 if crl.revoked(certificate.serial_number):

@@ -94,7 +94,8 @@ class TrustList:
 
     def crls_of(self, issuer: Name) -> tuple[Crl, ...]:
         """Return the CRLs of one issuer name."""
-        return self._crls_by_issuer.get(issuer, ())
+        by_issuer = self._crls_by_issuer
+        return by_issuer.get(issuer, ()) if by_issuer else ()
 
     @cached_property
     def digest(self) -> str:
