@@ -128,8 +128,10 @@ cdef class Conversation:
     cdef int use_policy(self, Policy policy) except -1:
         """Fix the policy, and with it the rule of sequence numbers."""
         self.policy_ = policy
-        self.sends = SendSequence(legacy=policy.legacy, first=self.first_sequence_number)
-        self.receives = ReceiveSequence(legacy=policy.legacy)
+        self.sends = SendSequence.__new__(SendSequence)
+        self.sends.begin(policy.legacy, self.first_sequence_number)
+        self.receives = ReceiveSequence.__new__(ReceiveSequence)
+        self.receives.begin(policy.legacy)
         return 0
 
     @property

@@ -15,8 +15,12 @@ cdef class SendSequence:
     cdef int64_t following
 
     def __init__(self, *, bint legacy, first=None):
+        self.begin(legacy, first)
+
+    cdef int begin(self, bint legacy, object first) except -1:
         self.legacy = legacy
         self.following = legacy if first is None else <uint32_t>first
+        return 0
 
     def take(self):
         return self.next()
@@ -51,6 +55,9 @@ cdef class ReceiveSequence:
     cdef int64_t last
 
     def __init__(self, *, bint legacy):
+        self.begin(legacy)
+
+    cdef void begin(self, bint legacy) noexcept:
         self.legacy = legacy
         self.last = NONE_YET
 

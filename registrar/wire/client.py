@@ -361,7 +361,8 @@ class Client:
         Raises:
             ServiceFailed: the Method or the service failed; ``status`` says how.
         """
-        self._expect_session()
+        if self._connection.token is None:
+            raise Misuse("no Session")
         return self._connection.call(object_id, method_id, arguments)
 
     async def call_all(self, requests: Sequence[ua.CallMethodRequest]) -> list[ua.CallMethodResult]:
@@ -383,9 +384,6 @@ class Client:
     def _request(
         self, request: Any, expected: type[Response], patience_s: float | None = None
     ) -> asyncio.Future[Response]:
-        self._expect_session()
-        return self._connection.exchange(request, expected, patience_s)
-
-    def _expect_session(self) -> None:
         if self._connection.token is None:
             raise Misuse("no Session")
+        return self._connection.exchange(request, expected, patience_s)

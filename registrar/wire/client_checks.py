@@ -92,17 +92,15 @@ def token_policies(
     url: str,
 ) -> list[ua.UserTokenPolicy]:
     """Return the user tokens the Server takes on the endpoint in use."""
-    fitting = [
-        endpoint
-        for endpoint in endpoints
-        if endpoint.SecurityPolicyUri == policy_uri and endpoint.SecurityMode == mode
-    ]
-    exact = [endpoint for endpoint in fitting if endpoint.EndpointUrl == url]
-    return [
-        policy
-        for endpoint in (exact or fitting)[:1]
-        for policy in endpoint.UserIdentityTokens or ()
-    ]
+    fitting: ua.EndpointDescription | None = None
+    for endpoint in endpoints:
+        if endpoint.SecurityPolicyUri != policy_uri or endpoint.SecurityMode != mode:
+            continue
+        if endpoint.EndpointUrl == url:
+            fitting = endpoint
+            break
+        fitting = fitting or endpoint
+    return list(fitting.UserIdentityTokens or ()) if fitting else []
 
 
 def collect_references(

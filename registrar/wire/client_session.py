@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from asyncua import ua
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
@@ -21,6 +22,9 @@ UserToken = AnonymousUser | UserNameUser | X509User
 
 SESSION_NONCE_SIZE = 32
 """Bytes; longer ones are refused by Servers in the field."""
+
+DESCRIPTIONS = 16
+"""Descriptions kept of ourselves, who go by few ApplicationUris."""
 
 NO_HEADER = ua.RequestHeader()
 """Of requests, since their connection writes its own; a default of asyncua is made each time."""
@@ -49,11 +53,7 @@ def create_request(
 ) -> ua.CreateSessionRequest:
     """Return the request that creates a Session."""
     parameters = ua.CreateSessionParameters(
-        ClientDescription=ua.ApplicationDescription(
-            ApplicationUri=application_uri,
-            ApplicationName=ua.LocalizedText("Registrar"),
-            ApplicationType=ua.ApplicationType.Client,
-        ),
+        ClientDescription=_description_of(application_uri),
         EndpointUrl=url,
         SessionName="Registrar",
         ClientNonce=nonce,
@@ -62,6 +62,15 @@ def create_request(
         MaxResponseMessageSize=max_response_size,
     )
     return ua.CreateSessionRequest(RequestHeader=NO_HEADER, Parameters=parameters)
+
+
+@lru_cache(maxsize=DESCRIPTIONS)
+def _description_of(application_uri: str) -> ua.ApplicationDescription:
+    return ua.ApplicationDescription(
+        ApplicationUri=application_uri,
+        ApplicationName=ua.LocalizedText("Registrar"),
+        ApplicationType=ua.ApplicationType.Client,
+    )
 
 
 def check_created(
