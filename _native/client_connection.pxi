@@ -247,19 +247,21 @@ cdef class ClientConnection:
         return 0
 
     cdef int on_opened(self) except -1:
-        cdef double now, renew_at, earliest = self.ends_at
+        cdef double at, renew_at
 
         if self.is_renewing:
             self.is_renewing = False
             self.pause(False)
-            earliest = min(earliest, self.requests.wakes_at)
         if not self.opened.done():
             self.opened.set_result(None)
             self.connecting = None
-        # No later than the first request can end, so that a request does not move the timer.
-        now = self.loop.time()
+        # No later than the first request can end, so that a request does not move the timer; and a
+        # timer that ends earlier than need be is cheaper than another.
         renew_at = self.ends_at if self.channel.renew_at is None else self.channel.renew_at
-        self.arm(min(earliest, renew_at, now + <double>self.limits.request_s))
+        at = <double>self.loop.time() + <double>self.limits.request_s
+        at = min(self.ends_at, renew_at, at)
+        if self.tick is None or at < self.requests.wakes_at:
+            self.arm(at)
         if self.channel.came:
             self.receive(b"")
         return 0

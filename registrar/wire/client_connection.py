@@ -269,18 +269,19 @@ class ClientConnection(asyncio.Protocol):
         self._private(self._key_bits, lambda: self._channel.process_open(event), self._on_opened)
 
     def _on_opened(self, _: ChannelOpened) -> None:
-        earliest = self._ends_at
         if self._renewing:
             self._renewing = False
             self._pause(False)
-            earliest = min(earliest, self._exchanges.wakes_at)
         if not self.opened.done():
             self.opened.set_result(None)
             self._connecting = None
-        # No later than the first request can end, so that a request does not move the timer.
+        # No later than the first request can end, so that a request does not move the timer; and a
+        # timer that ends earlier than need be is cheaper than another.
         now = self._loop.time()
         renew_at = self._channel.renew_at or self._ends_at
-        self._arm(min(earliest, renew_at, now + self._limits.request_s))
+        at = min(self._ends_at, renew_at, now + self._limits.request_s)
+        if self._tick is None or at < self._exchanges.wakes_at:
+            self._arm(at)
         self._receive(b"")
 
     def _on_message(self, event: MessageReceived) -> None:
