@@ -57,7 +57,10 @@ cdef:
     Py_ssize_t MIN_BUFFER_SIZE = LEAST_BUFFER_SIZE
     object DEFAULT_LIMITS = ChannelLimits()
     object CALL_RESPONSE = ua.CallResponse
+    # Before Python 3.12 to look up the member of an enumeration takes as long as a small call.
     object UNSECURED = ua.MessageSecurityMode.None_
+    object REQUEST_TOO_LARGE = StatusCode.BadRequestTooLarge
+    object CONNECTION_CLOSED = StatusCode.BadConnectionClosed
     tuple ALL_POLICIES = tuple(POLICIES.values())
     dict MODES = {
         int(mode): mode

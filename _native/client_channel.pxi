@@ -142,14 +142,14 @@ cdef class ClientChannel(Conversation):
 
         if len(self.waiting) >= <Py_ssize_t>self.limits.max_outstanding:
             raise Misuse(f"more than {len(self.waiting)} outstanding requests")
-        data = self.write(MSG, request_id, body, now, StatusCode.BadRequestTooLarge)
+        data = self.write(MSG, request_id, body, now, REQUEST_TOO_LARGE)
         self.waiting.add(request_id)
         return data
 
     def close_message(self, *, double now, timestamp):
         cdef bytes data = self.write(
             CLO, self.ids.next(), close_request_body(timestamp), now,
-            StatusCode.BadRequestTooLarge)
+            REQUEST_TOO_LARGE)
 
         self.enter(CLOSED)
         return data

@@ -67,7 +67,7 @@ cdef class ClientConnection:
         if self.error is None:
             self.break_off(Unavailable(
                 f"the peer closed the connection{f': {exc}' if exc else ''}",
-                status=StatusCode.BadConnectionClosed))
+                status=CONNECTION_CLOSED))
         if not self.closed.done():
             self.closed.set_result(None)
         # Nothing of it waits for the collector of cycles.
@@ -133,7 +133,7 @@ cdef class ClientConnection:
             self.write(
                 self.channel.close_message(now=self.loop.time(), timestamp=now_of(UTC)))
         self.break_off(
-            Unavailable("the connection was closed", status=StatusCode.BadConnectionClosed))
+            Unavailable("the connection was closed", status=CONNECTION_CLOSED))
         made.close()
         if not self.closed.done():
             patience = self.loop.call_later(self.limits.close_s, made.abort)

@@ -482,9 +482,9 @@ cdef class MessageCoder:
 
     def encode_call(self, head, object_id, method_id, arguments):
         return self.encode_one_call(
-            head, object_id, method_id, arguments, self.prefixes[ua.CallRequest])
+            head, object_id, method_id, arguments, self.prefixes[CALL_REQUESTS])
 
     def decode_call(self, bytes body not None, limits):
-        if self.by_prefix.get(body[:PREFIX_SIZE]) is not ua.CallResponse:
+        if self.by_prefix.get(body[:PREFIX_SIZE]) is not CALL_RESPONSES:
             return None
         return self.decode_one_call(body, limits)

@@ -151,7 +151,7 @@ cdef int encode_extension_object(Coder coder, Writer writer, object value) excep
     if value is None:
         put_byte(writer, 0)
         return encode_number(writer, UINT16, 0)
-    if isinstance(value, ua.ExtensionObject):
+    if isinstance(value, EXTENSION_OBJECTS):
         body = value.Body
         encode_node_id(writer, value.TypeId, 0)
         put_byte(writer, body is not None)
@@ -177,7 +177,7 @@ cdef int encode_variant(Coder coder, Writer writer, object value) except -1:
     content = VARIANTS.get(value, 0)
     variant_type = VARIANTS.get(value, 1)
     # The ``value`` of a member is a descriptor in Python.
-    kind = variant_type._value_ if type(variant_type) is ua.VariantType else variant_type.value
+    kind = variant_type._value_ if type(variant_type) is USUAL_VARIANT_TYPES else variant_type.value
     if kind < 0 or kind >= BUILT_IN_TYPES:
         raise ValueError(f"a Variant of built-in type {kind}")
     writer.descend()

@@ -69,6 +69,10 @@ cdef:
         "AdditionalInfo", "InnerStatusCode", "InnerDiagnosticInfo", "Encoding")
 
     object NO_OBJECT = ua.ExtensionObject()
+    object EXTENSION_OBJECTS = ua.ExtensionObject
+    object CALL_REQUESTS = ua.CallRequest
+    object CALL_RESPONSES = ua.CallResponse
+    object USUAL_VARIANT_TYPES = ua.VariantType
     tuple NODE_ID_TYPES = tuple(ua.NodeIdType)
     tuple VARIANT_TYPES = (
         *ua.VariantType, *(ua.VariantTypeCustom(number) for number in range(26, BUILT_IN_TYPES)))

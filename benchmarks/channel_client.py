@@ -53,6 +53,8 @@ from registrar.wire.builtin import node_id
 
 ENCRYPT = ua.MessageSecurityMode.SignAndEncrypt
 CLIENT_URI = "urn:benchmark:client"
+VALUE = AttributeIds.Value
+DISCOVERY, VALIDATION, CHANNEL, SESSION, _ = Stage
 PATIENCE_S = 60.0
 """For asyncua, whose loading of keys holds up all other conversations."""
 _HIERARCHICAL = node_id(33)
@@ -121,7 +123,7 @@ class Clients:
         """Talk by our Client, as ``onboarding`` does; ``until`` is the last stage."""
         async with await Client.connect(url, keys=self._keys) as discovery:
             endpoints = await discovery.get_endpoints()
-        if until is Stage.DISCOVERY:
+        if until is DISCOVERY:
             return _NOTHING
         certificate = endpoint_of(endpoints, policy_uri).ServerCertificate
         validate_path(
@@ -130,7 +132,7 @@ class Clients:
             now=datetime.now(UTC),
             options=DEVICE_IDENTITY,
         )
-        if until is Stage.VALIDATION:
+        if until is VALIDATION:
             return _NOTHING
         security = ChannelSecurity(
             policy=POLICIES[policy_uri],
@@ -140,13 +142,13 @@ class Clients:
         )
         answers: list[object] = []
         async with await Client.connect(url, security=security, keys=self._keys) as client:
-            if until is Stage.CHANNEL:
+            if until is CHANNEL:
                 return _NOTHING
             await client.create_session(discovered=endpoints)
-            if until is Stage.SESSION:
+            if until is SESSION:
                 return _NOTHING
             for node in READ:
-                (value,) = await client.read([(node, AttributeIds.Value)])
+                (value,) = await client.read([(node, VALUE)])
                 answers.append(value.Value)
             answers += await client.translate([_TO_PATH])
             for call in CALLS:
@@ -172,7 +174,7 @@ class Clients:
         answers: list[object] = []
         for node in READ:
             parameters = ua.ReadParameters(
-                NodesToRead=[ua.ReadValueId(NodeId=node, AttributeId=AttributeIds.Value)]
+                NodesToRead=[ua.ReadValueId(NodeId=node, AttributeId=VALUE)]
             )
             (value,) = await client.uaclient.read(parameters)
             answers.append(value.Value)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property, lru_cache
 from ipaddress import IPv4Address, IPv6Address
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -192,15 +192,6 @@ class Certificate:
                 )
             self._read_extension(extension.value)
 
-    if not TYPE_CHECKING:  # pragma: no branch - which shall know what there is
-
-        def __getattr__(self, name: str) -> object:
-            """Read the rest of a ``PlainLeaf`` when a field of it is first asked for."""
-            if name not in _READ_LATER:
-                raise AttributeError(name)
-            self._read()
-            return self.__dict__[name]
-
     def _read_extension(self, value: x509.ExtensionType) -> None:
         if isinstance(value, x509.SubjectAlternativeName):
             if len(list(value)) > MAX_NAMES:
@@ -309,6 +300,24 @@ class Certificate:
 
     def __repr__(self) -> str:
         return f"<Certificate {self.subject!r} {self.thumbprint[:16]}>"
+
+
+class _ReadLater:
+    """A field that a ``PlainLeaf`` lacks, read with the rest when it is first asked for.
+
+    A ``__getattr__`` would make every other field cost several times as much.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __get__(self, certificate: Certificate, owner: type[Certificate]) -> object:
+        certificate._read()
+        return vars(certificate)[self._name]
+
+
+for _name in _READ_LATER:
+    setattr(Certificate, _name, _ReadLater(_name))
 
 
 def split_chain(blob: bytes) -> tuple[bytes, ...]:

@@ -25,6 +25,7 @@ _REQUEST = struct.Struct("<BBHHqIIiIHB")
 AuthenticationToken, Timestamp, RequestHandle, ReturnDiagnostics, AuditEntryId, TimeoutHint,
 AdditionalHeader. No object is made, since each conversation has four such requests."""
 
+_UNSECURED = ua.MessageSecurityMode.None_
 _OPEN_REQUEST = ObjectIds.OpenSecureChannelRequest_Encoding_DefaultBinary
 _CLOSE_REQUEST = ObjectIds.CloseSecureChannelRequest_Encoding_DefaultBinary
 _OPEN_FIELDS = struct.Struct("<IIIi")
@@ -40,7 +41,7 @@ def check_security(
     Raises:
         Misuse: policy, mode and identity do not fit together.
     """
-    if policy.is_none is not (mode == ua.MessageSecurityMode.None_):
+    if policy.is_none is not (mode == _UNSECURED):
         raise Misuse(f"the mode {mode} with the policy {policy.name}")
     if policy.is_none:
         return

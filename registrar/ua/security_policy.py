@@ -57,6 +57,10 @@ class SymmetricCipher(StrEnum):
     CHACHA20_POLY1305 = "chacha20-poly1305"
 
 
+_NO_SIGNATURE = AsymmetricSignature.NONE
+"""Before Python 3.12 to look up the member of an enumeration takes as long as a small call."""
+
+
 class CertificateHash(StrEnum):
     """The digest of certificates in channel-bound signatures; OPN headers always use SHA-1."""
 
@@ -101,7 +105,7 @@ class SecurityPolicy:
     @property
     def is_none(self) -> bool:
         """Whether it secures nothing."""
-        return self.asymmetric_signature is AsymmetricSignature.NONE
+        return self.asymmetric_signature is _NO_SIGNATURE
 
     def allows_key(self, bits: int) -> bool:
         """Tell whether an RSA key of this length may be used, by either side."""

@@ -23,6 +23,7 @@ from registrar.ua.limits import MAX_NONCE_SIZE, MAX_PASSWORD_SIZE
 from registrar.ua.security_policy import SecurityPolicy, policy_of
 from registrar.ua.session import check_signature, make_signature
 
+_ANONYMOUS = ua.UserTokenType.Anonymous
 _UINT32 = struct.Struct("<I")
 
 
@@ -79,7 +80,7 @@ def encode_user_token(
         Rejected: the endpoint offers no policy for such a user that we speak.
     """
     if isinstance(user, AnonymousUser):
-        token_policy, _ = _choose(token_policies, ua.UserTokenType.Anonymous, channel_policy)
+        token_policy, _ = _choose(token_policies, _ANONYMOUS, channel_policy)
         token = ua.AnonymousIdentityToken(PolicyId=token_policy.PolicyId)
         return token, ua.SignatureData()
     if isinstance(user, X509User):
@@ -159,7 +160,7 @@ def _choose(
             policy = _effective(token_policy, channel_policy)
         except Rejected:
             continue
-        if kind == ua.UserTokenType.Anonymous or not policy.is_none:
+        if kind == _ANONYMOUS or not policy.is_none:
             return token_policy, policy
     raise Rejected(
         f"the endpoint takes no user token of type {kind.name} that we can make",

@@ -60,6 +60,10 @@ DEFAULT_LIMITS = ClientLimits()
 NO_ENCODING = ua.QualifiedName()
 """Made once, since the default of asyncua makes one each time."""
 
+# Before Python 3.12 to look up the member of an enumeration takes as long as a small call.
+UNSECURED = ua.MessageSecurityMode.None_
+NEITHER = ua.TimestampsToReturn.Neither
+
 
 class Client:
     """A connection to one Server; made by ``connect``."""
@@ -113,7 +117,7 @@ class Client:
         channel = ClientChannel(
             endpoint_url=url,
             policy=security.policy if security else NONE,
-            mode=security.mode if security else ua.MessageSecurityMode.None_,
+            mode=security.mode if security else UNSECURED,
             identity=identity,
             server_certificate=security.server_certificate if security else None,
             limits=limits.channel,
@@ -278,7 +282,7 @@ class Client:
     async def read(self, nodes: Sequence[tuple[ua.NodeId, AttributeIds]]) -> list[ua.DataValue]:
         """Return an attribute of each node, in order; a bad one has a bad ``StatusCode``."""
         parameters = ua.ReadParameters(
-            TimestampsToReturn=ua.TimestampsToReturn.Neither,
+            TimestampsToReturn=NEITHER,
             NodesToRead=[
                 ua.ReadValueId(node_id, attribute, DataEncoding=NO_ENCODING)
                 for node_id, attribute in nodes
