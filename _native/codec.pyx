@@ -205,6 +205,22 @@ cdef class Coder:
             return None
         return numbers[0], numbers[1], numbers[2], outputs
 
+    def make(self, type cls not None, *values):
+        """Return a structure of all its fields, without its constructor."""
+        cdef Plan plan = self.plan_of(cls)
+        cdef Py_ssize_t count = len(plan.steps)
+        cdef Py_ssize_t i
+        cdef object structure
+
+        if len(values) != count:
+            raise Misuse(f"{len(values)} values for the {count} fields of a {cls.__name__}")
+        structure = plan.shape.new()
+        for i in range(count):
+            plan.shape.set(structure, i, values[i])
+        if plan.type_id is not None:
+            plan.shape.set(structure, count, plan.type_id)
+        return structure
+
     def same(self, type cls not None, first, second):
         """Tell whether two lists hold equal instances of ``cls``, field by field."""
         cdef Plan plan = self.plan_of(cls)

@@ -115,6 +115,16 @@ class Coder(Protocol):
         """
         ...
 
+    def make(self, cls: type[T], *values: Any) -> T:
+        """Return a structure ``cls`` of its fields, in the order of the wire, without a TypeId.
+
+        The constructors of asyncua make defaults for fields that are given, too.
+
+        Raises:
+            Misuse: more or fewer values than fields.
+        """
+        ...
+
     def same(self, cls: type, first: list[Any], second: list[Any]) -> bool:
         """Tell whether two lists hold equal structures ``cls``, in the same order."""
         ...
@@ -148,6 +158,13 @@ class _PythonCoder:
         if end != len(data):
             raise DecodingError(f"{len(data) - end} bytes behind the end of the message")
         return value
+
+    def make(self, cls: type[T], *values: Any) -> T:
+        structure: type = cls
+        names = [field.name for field in fields.fields_of(structure)]
+        if len(values) != len(names):
+            raise Misuse(f"{len(values)} values for the {len(names)} fields of a {cls.__name__}")
+        return cls(**dict(zip(names, values, strict=True)))
 
     def same(self, cls: type, first: list[Any], second: list[Any]) -> bool:
         return first == second
@@ -301,6 +318,7 @@ class Codec:
 
     def __init__(self, coder: Coder, message_coder: type[MessageCoder] = MessageCoder) -> None:
         self._coder = coder
+        self.make = coder.make
         messages = message_coder(
             coder,
             prefixes=_PREFIXES,
@@ -359,6 +377,7 @@ class Codec:
 _CODEC = Codec(make_coder(fields))
 encode_message = _CODEC.encode_message
 decode_message = _CODEC.decode_message
+make = _CODEC.make
 encode_request = _CODEC.encode_request
 decode_response = _CODEC.decode_response
 encode_call = _CODEC.encode_call

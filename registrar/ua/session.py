@@ -18,6 +18,7 @@ from registrar.status import StatusCode
 from registrar.ua import asymmetric
 from registrar.ua.application_identity import ApplicationIdentity
 from registrar.ua.certificates import leaf_of, public_key_of
+from registrar.ua.codec import make
 from registrar.ua.limits import MAX_NONCE_SIZE, MIN_NONCE_SIZE
 from registrar.ua.security_policy import SecurityPolicy
 
@@ -127,9 +128,7 @@ def make_signature(
         return ua.SignatureData()
     data = leaf_of(certificate or b"") + (nonce or b"")
     signature = asymmetric.sign(policy, identity.private_key, data)
-    return ua.SignatureData(
-        Algorithm=ua.String(policy.signature_uri or ""), Signature=ua.ByteString(signature)
-    )
+    return make(ua.SignatureData, policy.signature_uri, signature)
 
 
 def check_signature(

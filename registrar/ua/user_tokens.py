@@ -19,10 +19,12 @@ from registrar.status import StatusCode
 from registrar.ua import asymmetric
 from registrar.ua.application_identity import ApplicationIdentity
 from registrar.ua.certificates import leaf_of, public_key_of, split_chain
+from registrar.ua.codec import make
 from registrar.ua.limits import MAX_NONCE_SIZE, MAX_PASSWORD_SIZE
 from registrar.ua.security_policy import SecurityPolicy, policy_of
 from registrar.ua.session import check_signature, make_signature
 
+_UNSIGNED = ua.SignatureData()
 _ANONYMOUS = ua.UserTokenType.Anonymous
 _UINT32 = struct.Struct("<I")
 
@@ -81,8 +83,7 @@ def encode_user_token(
     """
     if isinstance(user, AnonymousUser):
         token_policy, _ = _choose(token_policies, _ANONYMOUS, channel_policy)
-        token = ua.AnonymousIdentityToken(PolicyId=token_policy.PolicyId)
-        return token, ua.SignatureData()
+        return make(ua.AnonymousIdentityToken, token_policy.PolicyId), _UNSIGNED
     if isinstance(user, X509User):
         token_policy, policy = _choose(token_policies, ua.UserTokenType.Certificate, channel_policy)
         certificate = ua.X509IdentityToken(

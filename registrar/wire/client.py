@@ -28,6 +28,7 @@ from registrar.errors import (
 )
 from registrar.status import StatusCode
 from registrar.ua.client_channel import ClientChannel
+from registrar.ua.codec import make
 from registrar.ua.security_policy import NONE
 from registrar.ua.user_tokens import AnonymousUser, X509User
 from registrar.wire.certificates import application_uris
@@ -39,7 +40,6 @@ from registrar.wire.client_checks import (
 )
 from registrar.wire.client_connection import ClientConnection
 from registrar.wire.client_session import (
-    NO_HEADER,
     SESSION_NONCE_SIZE,
     ChannelSecurity,
     UserToken,
@@ -56,9 +56,6 @@ __all__ = ["ChannelSecurity", "Client", "UserToken"]
 Response = TypeVar("Response")
 
 DEFAULT_LIMITS = ClientLimits()
-
-NO_ENCODING = ua.QualifiedName()
-"""Made once, since the default of asyncua makes one each time."""
 
 # Before Python 3.12 to look up the member of an enumeration takes as long as a small call.
 UNSECURED = ua.MessageSecurityMode.None_
@@ -209,15 +206,15 @@ class Client:
 
     async def get_endpoints(self) -> list[ua.EndpointDescription]:
         """Return the endpoints of the Server; OPC 10000-4 §5.5.4."""
-        parameters = ua.GetEndpointsParameters(EndpointUrl=self.url)
-        request = ua.GetEndpointsRequest(RequestHeader=NO_HEADER, Parameters=parameters)
+        parameters = make(ua.GetEndpointsParameters, self.url, [], [])
+        request = make(ua.GetEndpointsRequest, None, parameters)
         response = await self._connection.exchange(request, ua.GetEndpointsResponse)
         return list(response.Endpoints or ())
 
     async def find_servers(self) -> list[ua.ApplicationDescription]:
         """Return the Servers known at this address; OPC 10000-4 §5.5.2."""
-        parameters = ua.FindServersParameters(EndpointUrl=self.url)
-        request = ua.FindServersRequest(RequestHeader=NO_HEADER, Parameters=parameters)
+        parameters = make(ua.FindServersParameters, self.url, [], [])
+        request = make(ua.FindServersRequest, None, parameters)
         response = await self._connection.exchange(request, ua.FindServersResponse)
         return list(response.Servers or ())
 
@@ -281,14 +278,9 @@ class Client:
 
     async def read(self, nodes: Sequence[tuple[ua.NodeId, AttributeIds]]) -> list[ua.DataValue]:
         """Return an attribute of each node, in order; a bad one has a bad ``StatusCode``."""
-        parameters = ua.ReadParameters(
-            TimestampsToReturn=NEITHER,
-            NodesToRead=[
-                ua.ReadValueId(node_id, attribute, DataEncoding=NO_ENCODING)
-                for node_id, attribute in nodes
-            ],
-        )
-        request = ua.ReadRequest(RequestHeader=NO_HEADER, Parameters=parameters)
+        values = [make(ua.ReadValueId, node_id, number, None, None) for node_id, number in nodes]
+        parameters = make(ua.ReadParameters, 0.0, NEITHER, values)
+        request = make(ua.ReadRequest, None, parameters)
         response = await self._request(request, ua.ReadResponse)
         return as_many(nodes, response.Results)
 
@@ -348,10 +340,8 @@ class Client:
 
     async def translate(self, paths: Sequence[ua.BrowsePath]) -> list[ua.BrowsePathResult]:
         """Return where each path ends, in order."""
-        parameters = ua.TranslateBrowsePathsToNodeIdsParameters(BrowsePaths=list(paths))
-        request = ua.TranslateBrowsePathsToNodeIdsRequest(
-            RequestHeader=NO_HEADER, Parameters=parameters
-        )
+        parameters = make(ua.TranslateBrowsePathsToNodeIdsParameters, paths)
+        request = make(ua.TranslateBrowsePathsToNodeIdsRequest, None, parameters)
         response = await self._request(request, ua.TranslateBrowsePathsToNodeIdsResponse)
         return as_many(paths, response.Results)
 
@@ -371,15 +361,15 @@ class Client:
 
     async def call_all(self, requests: Sequence[ua.CallMethodRequest]) -> list[ua.CallMethodResult]:
         """Call Methods in one request and return their results, in order."""
-        parameters = ua.CallParameters(MethodsToCall=list(requests))
-        request = ua.CallRequest(RequestHeader=NO_HEADER, Parameters=parameters)
+        parameters = make(ua.CallParameters, requests)
+        request = make(ua.CallRequest, None, parameters)
         response = await self._request(request, ua.CallResponse)
         return as_many(requests, response.Results)
 
     async def close(self) -> None:
         """Close Session, channel and TCP, each within ``close_s``; idempotent, never raises."""
         if self._connection.token is not None:
-            request = ua.CloseSessionRequest(RequestHeader=NO_HEADER, DeleteSubscriptions=True)
+            request = make(ua.CloseSessionRequest, None, True)
             with suppress(RegistrarError):  # the peer ends the Session by itself
                 await self._request(request, ua.CloseSessionResponse, self._limits.close_s)
             self._connection.token = None

@@ -13,6 +13,7 @@ from registrar.errors import SecurityChecksFailed
 from registrar.status import StatusCode
 from registrar.ua.application_identity import ApplicationIdentity
 from registrar.ua.certificates import leaf_of
+from registrar.ua.codec import make
 from registrar.ua.security_policy import SecurityPolicy
 from registrar.ua.session import client_signature, verify_server_signature
 from registrar.ua.user_tokens import AnonymousUser, UserNameUser, X509User, encode_user_token
@@ -23,11 +24,10 @@ UserToken = AnonymousUser | UserNameUser | X509User
 SESSION_NONCE_SIZE = 32
 """Bytes; longer ones are refused by Servers in the field."""
 
+SESSION_NAME = "Registrar"
+
 DESCRIPTIONS = 16
 """Descriptions kept of ourselves, who go by few ApplicationUris."""
-
-NO_HEADER = ua.RequestHeader()
-"""Of requests, since their connection writes its own; a default of asyncua is made each time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,23 +52,25 @@ def create_request(
     max_response_size: int,
 ) -> ua.CreateSessionRequest:
     """Return the request that creates a Session."""
-    parameters = ua.CreateSessionParameters(
-        ClientDescription=_description_of(application_uri),
-        EndpointUrl=url,
-        SessionName="Registrar",
-        ClientNonce=nonce,
-        ClientCertificate=security.identity.certificate,
-        RequestedSessionTimeout=timeout_s * 1000,
-        MaxResponseMessageSize=max_response_size,
+    parameters = make(
+        ua.CreateSessionParameters,
+        _description_of(application_uri),
+        None,
+        url,
+        SESSION_NAME,
+        nonce,
+        security.identity.certificate,
+        timeout_s * 1000,
+        max_response_size,
     )
-    return ua.CreateSessionRequest(RequestHeader=NO_HEADER, Parameters=parameters)
+    return make(ua.CreateSessionRequest, None, parameters)
 
 
 @lru_cache(maxsize=DESCRIPTIONS)
 def _description_of(application_uri: str) -> ua.ApplicationDescription:
     return ua.ApplicationDescription(
         ApplicationUri=application_uri,
-        ApplicationName=ua.LocalizedText("Registrar"),
+        ApplicationName=ua.LocalizedText(SESSION_NAME),
         ApplicationType=ua.ApplicationType.Client,
     )
 
@@ -139,11 +141,8 @@ def activate_request(
         server_certificate=leaf,
         server_nonce=nonce,
     )
-    parameters = ua.ActivateSessionParameters(
-        ClientSignature=client_signature(
-            security.policy, security.identity, server_certificate=leaf, server_nonce=nonce
-        ),
-        UserIdentityToken=token,
-        UserTokenSignature=proof,
+    signature = client_signature(
+        security.policy, security.identity, server_certificate=leaf, server_nonce=nonce
     )
-    return ua.ActivateSessionRequest(RequestHeader=NO_HEADER, Parameters=parameters)
+    parameters = make(ua.ActivateSessionParameters, signature, [], [], token, proof)
+    return make(ua.ActivateSessionRequest, None, parameters)

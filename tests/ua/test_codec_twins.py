@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from registrar import native
 from registrar.errors import Misuse
 from registrar.ua.codec import MESSAGES
+from registrar.ua.fields import fields_of
 from registrar.ua.limits import DecoderLimits
 from registrar.wire.builtin import node_id
 from tests.ua.codecs import COMPILED, PYTHON, result, seen
@@ -116,6 +117,20 @@ def test_a_value_that_holds_itself_is_misuse() -> None:
     for codec in (COMPILED, PYTHON):
         with pytest.raises(Misuse):
             codec.encode_value(variant)
+
+
+@pytest.mark.parametrize(
+    "cls", [*MESSAGES, ua.EndpointDescription, ua.TrustListDataType], ids=lambda cls: cls.__name__
+)
+def test_a_structure_is_made_of_its_fields(cls: type) -> None:
+    expected = Sampler(1).instance(cls)
+    values = [getattr(expected, field.name) for field in fields_of(cls)]
+
+    for codec in (COMPILED, PYTHON):
+        assert seen(codec.make(cls, *values)) == seen(expected)
+        for wrong in (values[1:], [*values, None]):
+            with pytest.raises(Misuse, match=f"of a {cls.__name__}"):
+                codec.make(cls, *wrong)
 
 
 @pytest.mark.parametrize("token", [None, node_id(5, 1), node_id(b"opaque", 3)])
