@@ -9,11 +9,12 @@ All variants talk to the same Server of ours, in another process. They take turn
 the median of the rounds counts, and what is printed is its mean over the policies. CPU is user
 plus system time of the Client's process, kernel and event loop included. Nothing is kept from one
 conversation to the next but our own keys and the CA: our own variants meet each Device once.
+Floor and ours share a process; the others have their own, so that nobody sweeps up after them.
 
     floor               the operations alone, with contexts of libcrypto kept for each channel
     floor_objects       the same with ``cryptography`` objects for AES and HMAC
     ours                our Client, compiled
-    pure                our Client with REGISTRAR_PURE=1, in a process of its own
+    pure                our Client with REGISTRAR_PURE=1
     asyncua             asyncua with keys loaded once
     asyncua_documented  asyncua as its documentation uses it
 
@@ -156,9 +157,9 @@ class Check:
 class Benchmark:
     """One run: the Server, the Clients' processes and the times they took."""
 
-    def __init__(self, port: int, compiled: Worker, pure: Worker) -> None:
+    def __init__(self, port: int, compiled: Worker, pure: Worker, foreign: Worker) -> None:
         self._port = port
-        self._workers = {"pure": pure}
+        self._workers = {"pure": pure, "asyncua": foreign, "asyncua_documented": foreign}
         self._compiled = compiled
         self._device = count()
         self._times: dict[tuple[str, str], list[float]] = {}
@@ -239,8 +240,12 @@ async def prepared() -> AsyncIterator[Benchmark]:
     async with started("benchmarks.channel_server") as server:
         where = await server.hear()
         client = ("benchmarks.channel_client", where["authority"])
-        async with started(*client) as compiled, started(*client, pure=True) as pure:
-            yield Benchmark(where["port"], compiled, pure)
+        async with (
+            started(*client) as compiled,
+            started(*client, pure=True) as pure,
+            started(*client) as foreign,
+        ):
+            yield Benchmark(where["port"], compiled, pure, foreign)
 
 
 async def run(rounds: int, concurrent: int) -> Mapping[str, object]:
