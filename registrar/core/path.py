@@ -248,10 +248,11 @@ class _Validation:
         for certificate in chain:
             self._check_policy(certificate, is_anchor=certificate is chain[-1] is not self._leaf)
         self._anchors = self._trusted(chain)
-        if self._options.check_trust:
-            self._check_trust(chain)
+        if self._options.check_trust and not self._anchors:
+            raise self._untrusted(chain)
         for certificate in chain:
-            self._check_time(certificate)
+            if not certificate.not_before <= self._now <= certificate.not_after:
+                self._found_late_or_early(certificate)
         self._check_host()
         self._check_uri()
         self._check_usage()
@@ -275,13 +276,12 @@ class _Validation:
         low = max(options.min_rsa_bits, MIN_RSA_BITS)
         return low <= plain.key_bits <= min(options.max_rsa_bits, MAX_RSA_BITS)
 
-    def _check_trust(self, chain: tuple[Certificate, ...]) -> None:
-        if not self._anchors:
-            possible = len(_anchors(chain, self._options.anchor))
-            raise self._rejected(
-                StatusCode.BadCertificateUntrusted,
-                f"none of {possible} certificates of its chain that may be is in the list",
-            )
+    def _untrusted(self, chain: tuple[Certificate, ...]) -> CertificateRejected:
+        possible = len(_anchors(chain, self._options.anchor))
+        return self._rejected(
+            StatusCode.BadCertificateUntrusted,
+            f"none of {possible} certificates of its chain that may be is in the list",
+        )
 
     def _trusted(self, chain: tuple[Certificate, ...]) -> tuple[Certificate, ...]:
         found: list[Certificate] = []
@@ -310,12 +310,12 @@ class _Validation:
         ends = [one.not_after for one in chain if one.not_after >= self._now]
         return min((*ends, *self._fresh_until), default=NEVER)
 
-    def _check_time(self, certificate: Certificate) -> None:
+    def _found_late_or_early(self, certificate: Certificate) -> None:
         is_leaf = certificate is self._leaf
         if self._now > certificate.not_after:
             check = Check.EXPIRED if is_leaf else Check.ISSUER_EXPIRED
             self._found(check, certificate, f"valid until {certificate.not_after.isoformat()}")
-        elif self._now < certificate.not_before:
+        else:
             check = Check.NOT_YET_VALID if is_leaf else Check.ISSUER_NOT_YET_VALID
             self._found(check, certificate, f"valid from {certificate.not_before.isoformat()}")
 
@@ -400,7 +400,7 @@ class _Validation:
             Suppressed(
                 check=check,
                 status=CODES[check],
-                certificate=certificate.thumbprint,
+                certificate=certificate,
                 detail=detail,
             )
         )

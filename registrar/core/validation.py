@@ -91,8 +91,8 @@ class Suppressed:
 
     check: Check
     status: StatusCode
-    certificate: str
-    """SHA-256 thumbprint of the certificate concerned."""
+    certificate: Certificate
+    """The one it is about."""
 
     detail: str
 

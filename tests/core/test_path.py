@@ -413,7 +413,7 @@ def test_the_policy_step_may_be_suppressed_and_is_recorded() -> None:
 
     assert found.suppressed[0].check is Check.POLICY
     assert found.suppressed[0].status is StatusCode.BadCertificatePolicyCheckFailed
-    assert found.suppressed[0].certificate == leaf.certificate.thumbprint
+    assert found.suppressed[0].certificate == leaf.certificate
 
 
 # Trust
