@@ -74,7 +74,7 @@ class Eligible:
             *(
                 Note(
                     action=f"suppressed_{finding.check}",
-                    detail=f"{finding.certificate}: {finding.detail}",
+                    detail=f"{finding.certificate.thumbprint}: {finding.detail}",
                 )
                 for finding in self.identity.suppressed
             ),
