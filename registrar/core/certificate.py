@@ -415,6 +415,7 @@ def outline(der: bytes) -> Outline:
     _, algorithm_end = asn1.expect(der, tbs_end, end, asn1.SEQUENCE)
     if der[tbs_end:algorithm_end] != inner:
         raise DecodingError("the signature algorithms inside and outside differ")
+    asn1.expect_signature(der, algorithm_end, end)
     return Outline(
         issuer=issuer, subject=subject, public_key=der[key_at:at], tbs=der[outer:tbs_end]
     )

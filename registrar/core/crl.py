@@ -227,9 +227,7 @@ def _outline(der: bytes) -> _Outline:
     _, algorithm_end = asn1.expect(der, tbs_end, end, asn1.SEQUENCE)
     if der[tbs_end:algorithm_end] != inner:
         raise DecodingError("the signature algorithms inside and outside differ")
-    bits, _ = asn1.expect(der, algorithm_end, end, asn1.BIT_STRING)
-    if der[bits]:  # else the same list could be had in other bytes
-        raise DecodingError("the signature does not end with a byte")
+    asn1.expect_signature(der, algorithm_end, end)
     first = last = list_at = at
     while at < tbs_end:
         tag, start, after = asn1.read_header(der, at, tbs_end)

@@ -61,6 +61,19 @@ def expect(data: bytes, at: int, end: int, tag: int) -> tuple[int, int]:
     return start, stop
 
 
+def expect_signature(data: bytes, at: int, end: int) -> None:
+    """Check the BIT STRING at ``at``, which must consist of whole bytes.
+
+    Nobody signs its unused bits, so with them one document could be had in other bytes.
+
+    Raises:
+        DecodingError: as ``expect``, or it is empty or does not end with a byte.
+    """
+    start, stop = expect(data, at, end, BIT_STRING)
+    if start == stop or data[start]:
+        raise DecodingError("the signature does not end with a byte")
+
+
 def encode(tag: int, content: bytes) -> bytes:
     """Return one element; its length takes the shortest form."""
     size = len(content)

@@ -118,6 +118,19 @@ def test_a_broken_structure_is_refused(change: str) -> None:
     assert caught.value.status is StatusCode.BadCertificateInvalid
 
 
+@pytest.mark.bad_input(
+    "B43", "a signature that does not end with a byte", "device_certificate_invalid"
+)
+@pytest.mark.parametrize("signature", [b"", b"\1" + bytes(256)], ids=["empty", "fewer bits"])
+def test_a_signature_of_fewer_bits_than_its_bytes_hold_is_refused(signature: bytes) -> None:
+    """Else one certificate could be had in other bytes, and so under other thumbprints."""
+    whole = parse(root(key=rsa_key(number=1)).issue("leaf", key=rsa_key(number=2)).der)
+    whole.parts[2].content = signature
+
+    with pytest.raises(CertificateRejected, match="the signature does not end with a byte"):
+        Certificate.from_der(whole.encode())
+
+
 @pytest.mark.bad_input("B43", "a serial number that is not positive", "device_certificate_invalid")
 @pytest.mark.parametrize("serial", [b"\0", b"\x80", b"\xff\xff"])
 def test_a_serial_number_that_is_not_positive_is_refused(serial: bytes) -> None:
