@@ -27,6 +27,7 @@ class Liar(asyncio.Protocol):
         self.channel = ServerChannel(channel_id=7, identity_of=lambda _: None)
         self._answer = answer
         self._opened_by = opened_by
+        self._tokens = 0
         self._transport: asyncio.WriteTransport | None = None
         self.lost: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
@@ -59,9 +60,10 @@ class Liar(asyncio.Protocol):
                 ),
             )
         if isinstance(event, OpenReceived):
+            self._tokens += 1
             return self.channel.accept_open(
                 self.channel.process_open(event),
-                token_id=1,
+                token_id=self._tokens,
                 nonce=b"",
                 created_at=datetime.now(UTC),
                 now=now,

@@ -21,6 +21,8 @@ from tests.wire.plant import CLIENT_URI, ENCRYPT, Plant
 
 Response = TypeVar("Response")
 
+PATIENT = ClientLimits(request_s=5)
+
 HELLO = encode_hello(
     Hello(
         receive_buffer_size=65_536,
@@ -42,6 +44,8 @@ class RawClient:
         identity: ApplicationIdentity | None,
         policy: SecurityPolicy = BASIC256SHA256,
         mode: ua.MessageSecurityMode = ENCRYPT,
+        *,
+        limits: ClientLimits = PATIENT,
     ) -> None:
         self.plant = plant
         self.identity = identity
@@ -59,7 +63,7 @@ class RawClient:
             self.channel,
             address="127.0.0.1",
             key_bits=identity.key_bits if identity else 0,
-            limits=ClientLimits(request_s=5),
+            limits=limits,
             keys=KeyQueue(),
         )
 
