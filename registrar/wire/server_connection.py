@@ -308,6 +308,8 @@ class ServerConnection(asyncio.Protocol):
         nonce = os.urandom(requested.policy.nonce_size)
 
         def accept() -> bytes:
+            if self._is_doomed:  # the number of an OPN that is not sent would be missed
+                return b""
             return self._channel.accept_open(
                 requested, token_id=self._tokens, nonce=nonce, created_at=created_at, now=now
             )

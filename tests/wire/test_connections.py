@@ -129,7 +129,7 @@ async def test_a_response_does_not_overtake_the_renewal_of_a_long_key(
         assert len(client.channel.tokens) == 2
 
 
-@pytest.mark.parametrize("job", [1], ids=["reading"])
+@pytest.mark.parametrize("job", [1, 2], ids=["reading", "answering"])
 async def test_an_opn_is_not_answered_on_a_connection_refused_meanwhile(
     plant: Plant,
     clock: Clock,
