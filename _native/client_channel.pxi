@@ -21,7 +21,7 @@ cdef class ClientChannel(Conversation):
         readonly Py_ssize_t private_key_operations
         readonly object renew_at, expires_at
 
-    def __init__(
+    def __cinit__(
         self, *, str endpoint_url not None, policy=NONE, mode=UNSECURED, identity=None,
         bytes server_certificate=None, limits=None, first_sequence_number=None
     ):

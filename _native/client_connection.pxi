@@ -22,7 +22,7 @@ cdef class ClientConnection:
         object late_error       # why it was cancelled, or None
         readonly object opened, closed
 
-    def __init__(
+    def __cinit__(
         self, ClientChannel channel not None, *, str address not None, Py_ssize_t key_bits, limits,
         KeyQueue keys not None
     ):

@@ -109,11 +109,13 @@ cdef class Conversation:
         Py_ssize_t parts_size
         Py_ssize_t max_message_size
 
-    cdef int prepare(self, object limits, object first_sequence_number) except -1:
+    def __cinit__(self):
         load_protocol()
+        self.policy_ = policy_for(NONE)
+
+    cdef int prepare(self, object limits, object first_sequence_number) except -1:
         self.limits = limits
         self.state_ = START
-        self.policy_ = policy_for(NONE)
         self.mode_ = MODES[MODE_NONE]
         self.kept = []
         self.first_sequence_number = first_sequence_number

@@ -24,7 +24,7 @@ cdef class Exchanges:
     cdef double patience_s
     cdef Py_ssize_t most, most_bytes
 
-    def __init__(
+    def __cinit__(
         self, ClientChannel channel not None, loop, *, double patience_s, Py_ssize_t most,
         Py_ssize_t most_bytes, decoder, failure, wake
     ):

@@ -82,7 +82,7 @@ cdef class KeyQueue:
         dict counts
         object pool, drain_handle, drain_turn, rest_turn
 
-    def __init__(
+    def __cinit__(
         self, *, Py_ssize_t per_address=16, Py_ssize_t total=1_024, double turn_s=0.0005,
         Py_ssize_t threads=2
     ):
@@ -216,7 +216,7 @@ cdef class KeyQueue:
                 running.add_done_callback(partial(self.fed, loop, job))
         return 0
 
-    def fed(self, loop, Job job, running):
+    def fed(self, loop, Job job not None, running):
         """Take what a thread has done, and give it the next."""
         self.busy_threads -= 1
         error = running.exception()
@@ -239,7 +239,7 @@ cdef class KeyQueue:
             job.future.set_result(result)
         return 0
 
-    def count_down_later(self, Job job, _):
+    def count_down_later(self, Job job not None, _):
         """Take note that the future of a job is done."""
         self.count_down(job)
 

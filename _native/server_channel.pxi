@@ -19,7 +19,7 @@ cdef class ServerChannel(Conversation):
         readonly tuple peer_chain
         readonly Py_ssize_t private_key_operations
 
-    def __init__(
+    def __cinit__(
         self, *, channel_id, identity_of, policies=ALL_POLICIES, limits=None,
         first_sequence_number=None
     ):
