@@ -44,6 +44,7 @@ from registrar.wire import (
     Mode,
     Peer,
     Role,
+    ServerLimits,
     Session,
     load_node_table,
 )
@@ -166,7 +167,11 @@ def _answer(call: MethodCall) -> Callable[..., Sequence[ua.Variant]]:
 async def serve() -> None:
     """Listen, say where, and stay until the standard input ends."""
     devices = Devices()
-    listener = Listener(devices, keys=KeyQueue(per_address=MOST_AT_ONCE))
+    listener = Listener(
+        devices,
+        limits=ServerLimits(sessions_per_address=MOST_AT_ONCE),
+        keys=KeyQueue(per_address=MOST_AT_ONCE),
+    )
     await listener.start("127.0.0.1")
     print(json.dumps({"port": listener.port, "authority": devices.authority.der.hex()}), flush=True)
     await asyncio.to_thread(sys.stdin.read)
