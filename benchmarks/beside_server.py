@@ -58,7 +58,7 @@ def whole(request_id: int, response: object) -> Iterator[bytes]:
 def largest() -> ua.GetEndpointsResponse:
     """Return the answer that is the longest to decode of those that are taken."""
     most = LIMITS.decoder.max_elements
-    url = "x" * (LIMITS.channel.max_message_size // most - EMPTY - 1)
+    url = "x" * (LIMITS.discovery_size // most - EMPTY - 1)
     response = ua.GetEndpointsResponse(Endpoints=[ua.EndpointDescription(EndpointUrl=url)] * most)
     response.ResponseHeader.RequestHandle = 1
     return response

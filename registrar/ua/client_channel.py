@@ -188,6 +188,10 @@ class ClientChannel:
         """Bytes that are kept of chunks and messages which are not complete."""
         return self._conversation.unfinished_size
 
+    def bound_messages(self, size: int) -> None:
+        """Take messages of at most ``size`` bytes from now on, and never more than the limits."""
+        self._conversation.bound_messages(size)
+
     def hello(self) -> bytes:
         """Return the HEL to send first."""
         if self.state is not ChannelState.START:

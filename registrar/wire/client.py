@@ -119,6 +119,8 @@ class Client:
             server_certificate=security.server_certificate if security else None,
             limits=limits.channel,
         )
+        if security is None:
+            channel.bound_messages(limits.discovery_size)
         connection = ClientConnection(
             channel,
             address=host,

@@ -48,6 +48,7 @@ CLIENT_MAXIMA: Mapping[str, float] = MappingProxyType(
         "total_s": 86_400,
         "total_size": 16 * 1024 * 1024 * 1024,
         "total_requests": 100_000_000,
+        "discovery_size": 16 * 1024 * 1024,
         "browse_rounds": 10_000,
         "references": 1_000_000,
         "close_s": 30,
@@ -126,6 +127,8 @@ class ClientLimits:
         default_factory=lambda: ChannelLimits(max_message_size=4 * 1024 * 1024)
     )
     decoder: DecoderLimits = field(default_factory=lambda: DecoderLimits(max_elements=10_000))
+    discovery_size: int = 1024 * 1024
+    """Bytes of an answer on a channel without security, where the peer proved nothing."""
     connect_s: float = 10.0
     """For TCP, HEL and OPN together."""
     request_s: float = 10.0

@@ -252,12 +252,12 @@ async def test_F18_the_elements_of_an_answer_are_counted(count: int, is_taken: b
 
 @pytest.mark.clause("F18")
 async def test_F18_an_answer_stops_the_loop_for_moments_only() -> None:
-    """What the limits allow is little; fifty thousand endpoints are not even looked at."""
+    """What the limits allow is little; twenty thousand endpoints are not even looked at."""
     assert ClientLimits().decoder.max_elements <= 10_000
     assert ClientLimits().references <= 10_000
 
     def many(liar: Liar, number: int, request: Any) -> bytes:
-        endpoints = [ua.EndpointDescription()] * 50_000
+        endpoints = [ua.EndpointDescription()] * 20_000
         response = ua.GetEndpointsResponse(Endpoints=endpoints)
         return liar.say(number, response, handle_of(request))
 

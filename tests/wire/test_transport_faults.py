@@ -228,6 +228,25 @@ async def test_F7_what_all_unfinished_answers_hold_is_one_budget() -> None:
     assert [type(error) for error in errors] == [MessageTooLarge] * 3
 
 
+@pytest.mark.clause("F7")
+@pytest.mark.parametrize(("more", "is_taken"), [(-1, True), (0, True), (1, False)])
+async def test_F7_who_proved_nothing_gives_only_short_answers(more: int, is_taken: bool) -> None:
+    limit = 9_000
+
+    def long(liar: Liar, number: int, request: Any) -> bytes:
+        response = ua.FindServersResponse(Servers=[ua.ApplicationDescription()])
+        url = "u" * (limit - len(encode_message(response)) + more)
+        response.Servers[0].GatewayServerUri = ua.String(url)
+        return liar.say(number, response, handle_of(request))
+
+    limits = ClientLimits(discovery_size=limit)
+    async with lying(long) as url, await Client.connect(url, limits=limits) as client:
+        if is_taken:
+            assert len(await client.find_servers()) == 1
+        else:
+            assert isinstance(await refusal_of(client.find_servers()), MessageTooLarge)
+
+
 WRONG: dict[str, tuple[dict[str, int], StatusCode]] = {
     "sequence-again": ({"sequence": 1}, StatusCode.BadSequenceNumberInvalid),
     "sequence-ahead": ({"sequence": 3}, StatusCode.BadSequenceNumberInvalid),
