@@ -75,7 +75,7 @@ cdef class KeyQueue:
     cdef:
         Py_ssize_t per_address, total, threads, busy_threads
         Py_ssize_t waiting_known, waiting_strange
-        int rest_turns
+        bint has_arrivals
         double turn_s
         Rows short, long
         object known            # addresses let in before, the one longest not heard of first
@@ -109,7 +109,7 @@ cdef class KeyQueue:
             self.known.popitem(last=False)
 
     def make_way(self):
-        self.rest_turns = REST
+        self.has_arrivals = True
 
     def submit(self, address, Py_ssize_t key_bits, work):
         cdef object loop = get_running_loop()
@@ -188,11 +188,12 @@ cdef class KeyQueue:
         finally:
             self.drain_handle = None
             if not self.short.is_empty():
-                self.drain_handle = loop.call_soon(self.rest_turn, loop, self.rest_turns)
+                self.drain_handle = loop.call_soon(self.rest_turn, loop, REST)
 
     def rest(self, loop, int turns):
-        """Let the loop serve others for some turns, then go on."""
-        if turns:
+        """Let the loop accept connections as long as some come, for a few turns, then go on."""
+        if turns and self.has_arrivals:
+            self.has_arrivals = False
             self.drain_handle = loop.call_soon(self.rest_turn, loop, turns - 1)
         else:
             self.drain(loop)

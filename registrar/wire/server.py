@@ -85,12 +85,11 @@ class Listener:
         if self._server is not None:
             raise Misuse("the Listener listens already")
         loop = asyncio.get_running_loop()
-        self.keys.make_way()
         # A connection we cannot accept waits unanswered; one beyond this count is told so.
         self._most = most_connections(self.limits.connections)
         try:
             self._server = await loop.create_server(
-                lambda: ServerConnection(self), host, port, backlog=BACKLOG, reuse_address=True
+                self._accept, host, port, backlog=BACKLOG, reuse_address=True
             )
         except OSError as error:
             why = os.strerror(error.errno) if error.errno else error.strerror
@@ -203,6 +202,10 @@ class Listener:
         task = asyncio.ensure_future(answer)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+    def _accept(self) -> ServerConnection:
+        self.keys.make_way()
+        return ServerConnection(self)
 
     def _expire(self) -> None:
         self._timer = None
