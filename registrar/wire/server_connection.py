@@ -29,6 +29,7 @@ from registrar.errors import (
 from registrar.status import StatusCode
 from registrar.ua.codec import decode_message, encode_message, read_request_handle
 from registrar.ua.events import (
+    ChannelState,
     CloseReceived,
     ErrorReceived,
     Event,
@@ -135,6 +136,8 @@ class ServerConnection(asyncio.Protocol):
         if events:
             self._events += events
             self._drain()
+        else:
+            self._flow()
 
     def eof_received(self) -> bool:
         """Close our side as well."""
@@ -227,9 +230,19 @@ class ServerConnection(asyncio.Protocol):
             or self._running >= self._limits.outstanding_requests
         )
 
+    @property
+    def _is_awaiting(self) -> bool:
+        """Whether the first OPN is worked on and nothing came after it."""
+        channel = self._channel
+        return channel.state is ChannelState.OPENING and not channel.unfinished_size
+
     def _flow(self) -> None:
-        """Read from the peer only while its requests can be taken up."""
-        may_read = not (self._events or self._is_held)
+        """Read from the peer only while its requests can be taken up.
+
+        While its first OPN is worked on a peer has nothing to say: reading ends where it says
+        something all the same, which saves the others three system calls.
+        """
+        may_read = not (self._events or self._is_held) or self._is_awaiting
         transport = self._transport
         if may_read is self._is_reading or transport is None or transport.is_closing():
             return
@@ -354,8 +367,10 @@ class ServerConnection(asyncio.Protocol):
         if not requested.renewal:
             self.peer = peer
             self._stage.enter("an activated Session", self._limits.session_s)
-        self._events += self._channel.receive(b"", self._loop.time())
-        self._drain()
+        if self._channel.unfinished_size:
+            self._events += self._channel.receive(b"", self._loop.time())
+        if self._events or not self._is_reading:
+            self._drain()
 
     def _private(self, bits: int, job: Callable[[], T], then: Callable[[T], None]) -> None:
         """Run ``job`` as private-key work where it is some, then hand its result on."""
