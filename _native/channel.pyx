@@ -13,7 +13,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import fields
 from datetime import UTC, datetime
 from functools import partial
-from hashlib import sha1
 from os import urandom
 
 from asyncua import ua
@@ -23,6 +22,7 @@ cimport cython
 from cpython.bytearray cimport PyByteArray_AS_STRING, PyByteArray_GET_SIZE
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.mem cimport PyMem_Free, PyMem_Malloc
+from cpython.unicode cimport PyUnicode_DecodeUTF8
 from libc.limits cimport INT_MAX
 from libc.stdint cimport int32_t, int64_t, uint32_t
 from libc.string cimport memcpy, memset
@@ -39,7 +39,7 @@ from registrar.ua.limits import (
     MAX_CHAIN_LENGTH as CHAIN_LENGTH,
     MAX_ERROR_SIZE as ERROR_SIZE, MAX_HELLO_SIZE as HELLO_SIZE, MAX_OPEN_BLOCKS as OPEN_BLOCKS,
     MAX_OPEN_SIZE as OPEN_SIZE, MAX_POLICY_URI as POLICY_URI, MAX_SMALL_BLOCKS as SMALL_BLOCKS,
-    MIN_BUFFER_SIZE as LEAST_BUFFER_SIZE, ChannelLimits)
+    MAX_URL as URL_SIZE, MIN_BUFFER_SIZE as LEAST_BUFFER_SIZE, ChannelLimits)
 from registrar.ua.security_policy import NONE, POLICIES, policy_of
 
 cdef object now_of = datetime.now
@@ -54,6 +54,7 @@ cdef:
     Py_ssize_t MAX_OPEN_SIZE = OPEN_SIZE
     Py_ssize_t MAX_POLICY_URI = POLICY_URI
     Py_ssize_t MAX_SMALL_BLOCKS = SMALL_BLOCKS
+    Py_ssize_t MAX_URL = URL_SIZE
     Py_ssize_t MIN_BUFFER_SIZE = LEAST_BUFFER_SIZE
     object DEFAULT_LIMITS = ChannelLimits()
     object CALL_RESPONSE = ua.CallResponse
@@ -72,13 +73,14 @@ cdef:
 cdef:
     bint protocol_loaded = False
     bint connection_loaded = False
-    object CloseReceived, ErrorReceived, HelloReceived, MessageAborted
+    object CloseReceived, ErrorReceived, MessageAborted
     object Acknowledged, MessageReceived, OpenReceived
     object ErrorMessage, transport
     object check_security, encode_outward, failure_of, public_key_of, service_of, settle_call
     object status_of
     object decode_call, decode_message, decode_response, encode_call, encode_request
-    Shape ACKNOWLEDGES, ACKNOWLEDGED_EVENTS, CHANNEL_OPENED_EVENTS, MESSAGE_EVENTS
+    Shape ACKNOWLEDGES, ACKNOWLEDGED_EVENTS, CHANNEL_OPENED_EVENTS, HELLOS, HELLO_EVENTS
+    Shape MESSAGE_EVENTS
     Shape OPEN_HEADERS, OPEN_RECEIVED_EVENTS, OPEN_REQUESTED_EVENTS
     tuple STATES
     Py_ssize_t MAX_INLINE_BITS, MAX_KNOWN, MAX_PER_ADDRESS, MAX_THREADS, MAX_TOTAL
@@ -86,11 +88,12 @@ cdef:
 
 
 cdef int load_protocol() except -1:
-    global protocol_loaded, CloseReceived, ErrorReceived, HelloReceived, MessageAborted
+    global protocol_loaded, CloseReceived, ErrorReceived, MessageAborted
     global Acknowledged, MessageReceived, OpenReceived, ErrorMessage, transport
     global check_security, encode_outward, public_key_of, status_of
     global decode_call, decode_message, decode_response, encode_call, encode_request
-    global ACKNOWLEDGES, ACKNOWLEDGED_EVENTS, CHANNEL_OPENED_EVENTS, MESSAGE_EVENTS
+    global ACKNOWLEDGES, ACKNOWLEDGED_EVENTS, CHANNEL_OPENED_EVENTS, HELLOS, HELLO_EVENTS
+    global MESSAGE_EVENTS
     global OPEN_HEADERS, OPEN_RECEIVED_EVENTS, OPEN_REQUESTED_EVENTS, STATES
 
     if protocol_loaded:
@@ -102,7 +105,6 @@ cdef int load_protocol() except -1:
     ErrorMessage = messages.ErrorMessage
     CloseReceived = events.CloseReceived
     ErrorReceived = events.ErrorReceived
-    HelloReceived = events.HelloReceived
     MessageAborted = events.MessageAborted
     Acknowledged = events.Acknowledged
     MessageReceived = events.MessageReceived
@@ -110,6 +112,8 @@ cdef int load_protocol() except -1:
     ACKNOWLEDGES = shape_of(messages.Acknowledge)
     ACKNOWLEDGED_EVENTS = shape_of(events.Acknowledged)
     CHANNEL_OPENED_EVENTS = shape_of(events.ChannelOpened)
+    HELLOS = shape_of(messages.Hello)
+    HELLO_EVENTS = shape_of(events.HelloReceived)
     MESSAGE_EVENTS = shape_of(events.MessageReceived)
     OPEN_HEADERS = shape_of(open_chunk.OpenHeader)
     OPEN_RECEIVED_EVENTS = shape_of(events.OpenReceived)

@@ -2,6 +2,14 @@
 #
 # Operations with keys are those of ``cryptography``, whose objects are the same as in the twins.
 
+cdef extern from "openssl/evp.h" nogil:
+    int EVP_Digest(
+        const void *data, size_t size, unsigned char *digest, unsigned int *digest_size,
+        const EVP_MD *kind, void *engine)
+
+
+cdef const EVP_MD *SHA1 = EVP_MD_fetch(NULL, b"SHA1", NULL)
+
 cdef enum:
     OPEN_HEADER = 12            # MessageType with IsFinal, MessageSize, ChannelId
     SHA1_SIZE = 20
@@ -23,6 +31,7 @@ cdef class Policy:
         bytes uri
         bint is_none, legacy
         Py_ssize_t nonce_size, signing_key_size, encrypting_key_size, iv_size, overhead
+        Py_ssize_t min_key_bits, max_key_bits
         object signature        # padding of a signature
         object encryption       # padding of a block
 
@@ -36,8 +45,13 @@ cdef class Policy:
         self.encrypting_key_size = row.encrypting_key_size
         self.iv_size = row.iv_size
         self.overhead = row.asymmetric_overhead
+        self.min_key_bits = row.min_key_bits
+        self.max_key_bits = row.max_key_bits
         self.signature = SIGNATURES.get(row.asymmetric_signature)
         self.encryption = ENCRYPTIONS.get(row.asymmetric_encryption)
+
+    cdef bint allows_key(self, Py_ssize_t bits):
+        return self.min_key_bits <= bits <= self.max_key_bits
 
 
 cdef dict policies = {}         # by the identity of their row, which they keep alive
@@ -120,6 +134,17 @@ cdef bytes field_of(bytes chunk, Py_ssize_t *at, Py_ssize_t limit):
         raise DecodingError(f"a field of {length} bytes leaves the OPN")
     at[0] = start + length
     return PyBytes_FromStringAndSize(<const char *>data + start, length)
+
+
+cdef bytes sha1(bytes certificate):
+    """See ``registrar.ua.certificates.thumbprint_of``."""
+    cdef unsigned char digest[SHA1_SIZE]
+
+    if EVP_Digest(
+        PyBytes_AS_STRING(certificate), PyBytes_GET_SIZE(certificate), digest, NULL, SHA1, NULL
+    ) != 1:
+        raise RuntimeError("SHA-1 fails")
+    return PyBytes_FromStringAndSize(<const char *>digest, SHA1_SIZE)
 
 
 cdef Py_ssize_t blocks_of(
@@ -205,7 +230,7 @@ cdef bytes sealed(
         return open_header(size, channel_id) + fields + numbers + body
     fields = (
         field(policy.uri) + field(identity.sender_certificate)
-        + field(sha1(receiver_certificate, usedforsecurity=False).digest()))
+        + field(sha1(receiver_certificate)))
     bits = receiver_key.key_size
     long = bits > SMALL_KEY_BITS
     block = bits // 8 - policy.overhead

@@ -39,7 +39,7 @@ cdef class ServerChannel(Conversation):
             hello.receive_buffer_size, hello.send_buffer_size, hello.max_message_size,
             hello.max_chunk_count)
         self.enter(ACKNOWLEDGED)
-        return transport.encode_acknowledge(transport.answer(self.limits, hello))
+        return acknowledge_for(self.limits, self.receive_chunk_size, self.send_chunk_size)
 
     def process_open(self, received):
         try:
@@ -128,9 +128,9 @@ cdef class ServerChannel(Conversation):
             self.enter(CLOSED)
             return CloseReceived()
         if kind == HEL:
-            self.hello = transport.decode_hello(chunk[CHUNK_HEAD:])
+            self.hello = hello_in(chunk)
             self.enter(GREETED)
-            return HelloReceived(self.hello)
+            return made(HELLO_EVENTS, (self.hello,))
         return self.on_error(chunk)
 
     cdef object on_open(self, bytes chunk):
@@ -154,13 +154,13 @@ cdef class ServerChannel(Conversation):
                 status=StatusCode.BadSecurityPolicyRejected)
         if not fields.policy.is_none:
             identity = self.identity_of(fields.receiver_thumbprint)
-            if identity is None or not fields.policy.row.allows_key(identity.key_bits):
+            if identity is None or not fields.policy.allows_key(identity.key_bits):
                 raise SecurityChecksFailed(
                     "no usable certificate has the thumbprint "
                     f"{fields.receiver_thumbprint.hex()}",
                     status=StatusCode.BadCertificateInvalid)
             chain = chain_in(fields.sender_certificate)
-            if self.identity_of(sha1(chain[0], usedforsecurity=False).digest()) is not None:
+            if self.identity_of(sha1(chain[0])) is not None:
                 raise SecurityChecksFailed("the client shows our own certificate")
             key = public_key_of(chain[0], fields.policy.row)
             blocks = blocks_of(

@@ -12,7 +12,6 @@ from typing import Final
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
-from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
 
 from registrar.errors import SecurityChecksFailed
 from registrar.native import compiled
@@ -68,11 +67,6 @@ def public_key_of(certificate: bytes, policy: SecurityPolicy) -> RSAPublicKey:
         SecurityChecksFailed: not a certificate, another kind of key, or a length out of range.
     """
     key = _key_in(certificate)
-    if not isinstance(key, RSAPublicKey):
-        raise SecurityChecksFailed(
-            f"the certificate holds {type(key).__name__}, {policy.name} needs RSA",
-            status=StatusCode.BadCertificatePolicyCheckFailed,
-        )
     if not policy.allows_key(key.key_size):
         raise SecurityChecksFailed(
             f"an RSA key of {key.key_size} bits, {policy.name} allows"
@@ -83,12 +77,18 @@ def public_key_of(certificate: bytes, policy: SecurityPolicy) -> RSAPublicKey:
 
 
 @lru_cache(maxsize=KEPT_KEYS)
-def _key_in(certificate: bytes) -> CertificatePublicKeyTypes:
+def _key_in(certificate: bytes) -> RSAPublicKey:
     """Return the key, with what OpenSSL keeps beside it after the first use."""
     try:
-        return x509.load_der_x509_certificate(certificate).public_key()
+        key = x509.load_der_x509_certificate(certificate).public_key()
     except (ValueError, TypeError, UnsupportedAlgorithm, x509.InvalidVersion) as error:
         raise _invalid("a certificate cannot be read") from error
+    if not isinstance(key, RSAPublicKey):
+        raise SecurityChecksFailed(
+            f"the certificate holds {type(key).__name__}, needed is RSA",
+            status=StatusCode.BadCertificatePolicyCheckFailed,
+        )
+    return key
 
 
 def _end_of_sequence(blob: bytes, at: int) -> int:
