@@ -149,9 +149,9 @@ class Listener:
         Raises:
             Unavailable: there are too many, of its address or at all.
         """
-        limits, own = self.limits, self._addresses[connection.address]
+        limits, own = self.limits, self._addresses.get(connection.address, 0)
         self._connections[connection] = None
-        self._addresses[connection.address] += 1
+        self._addresses[connection.address] = own + 1
         if len(self._connections) > self._most or own >= limits.connections_per_address:
             raise Unavailable(
                 f"{own} connections of one address, {len(self._connections) - 1} in all",

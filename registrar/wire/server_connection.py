@@ -12,6 +12,7 @@ import os
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
+from functools import partial
 from types import MappingProxyType
 from typing import Any, TypeVar, cast
 
@@ -85,13 +86,7 @@ class ServerConnection(asyncio.Protocol):
         )
         self.max_response_size = 0
         self.is_closed = False
-        self._context: Context | None = Context(
-            application=host.application,
-            sessions=host.sessions,
-            limits=host.limits,
-            channel=self,
-            clock=self._loop.time,
-        )
+        self._context: Context | None = None
 
     # asyncio calls these
 
@@ -258,9 +253,11 @@ class ServerConnection(asyncio.Protocol):
         self._stage.enter("OPN", self._limits.open_s)
 
     def _on_message(self, event: MessageReceived) -> None:
-        context = self._context
-        if context is None:  # nobody is left to answer
+        if self.is_closed:  # nobody is left to answer
             return
+        context = self._context
+        if context is None:
+            context = self._context = self._make_context()
         try:
             request = decode_message(event.body, self._limits.decoder)
         except DecodingError as error:
@@ -279,6 +276,16 @@ class ServerConnection(asyncio.Protocol):
             self._host.run(self._answer_later(event.request_id, request, answer))
         else:
             self._answer(event.request_id, request, answer)
+
+    def _make_context(self) -> Context:
+        host = self._host
+        return Context(
+            application=host.application,
+            sessions=host.sessions,
+            limits=host.limits,
+            channel=self,
+            clock=self._loop.time,
+        )
 
     async def _answer_later(self, request_id: int, request: Any, answer: Awaitable[Any]) -> None:
         try:
@@ -308,17 +315,17 @@ class ServerConnection(asyncio.Protocol):
 
     def _on_open(self, event: OpenReceived) -> None:
         self._is_opening = True
-        bits = event.key_bits
-        self._private(bits, lambda: self._channel.process_open(event), self._on_requested)
+        job = partial(self._channel.process_open, event)
+        self._private(event.key_bits, job, self._on_requested)
 
     def _on_requested(self, requested: OpenRequested) -> None:
         """Decide about trust, then answer: our signature comes last (T14)."""
-        peer = self._decide(requested)
+        created_at = datetime.now(UTC)
+        peer = self._decide(requested, created_at)
         if peer.certificate is not None:
             self._host.keys.remember(self.address)
-        now, created_at = self._loop.time(), datetime.now(UTC)
         self._tokens += 1
-        nonce = os.urandom(requested.policy.nonce_size)
+        now, nonce = self._loop.time(), os.urandom(requested.policy.nonce_size)
 
         def accept() -> bytes:
             if self._is_doomed:  # the number of an OPN that is not sent would be missed
@@ -330,9 +337,9 @@ class ServerConnection(asyncio.Protocol):
         bits = peer.identity.key_bits if peer.identity is not None else 0
         if requested.renewal:  # on the loop, or a response would overtake the OPN and its number
             bits = min(bits, MAX_INLINE_BITS)
-        self._private(bits, accept, lambda data: self._on_accepted(peer, requested, data))
+        self._private(bits, accept, partial(self._on_accepted, peer, requested))
 
-    def _decide(self, requested: OpenRequested) -> Peer:
+    def _decide(self, requested: OpenRequested, now: datetime) -> Peer:
         """Return the peer whose channel may open.
 
         Raises:
@@ -358,7 +365,7 @@ class ServerConnection(asyncio.Protocol):
                     f"no endpoint has {peer.policy.name} and {peer.mode.name}",
                     status=StatusCode.BadSecurityPolicyRejected,
                 )
-            application.admit(peer, datetime.now(UTC))
+            application.admit(peer, now)
         return peer
 
     def _on_accepted(self, peer: Peer, requested: OpenRequested, data: bytes) -> None:
@@ -374,21 +381,20 @@ class ServerConnection(asyncio.Protocol):
 
     def _private(self, bits: int, job: Callable[[], T], then: Callable[[T], None]) -> None:
         """Run ``job`` as private-key work where it is some, then hand its result on."""
-
-        def settle(result: T, error: Exception | None) -> None:
-            if self.is_closed or self._is_doomed:
-                return
-            try:
-                if error is not None:
-                    raise error
-                then(result)
-            except Exception as failure:  # a job ends here
-                self._refuse(_translated(failure))
-
         if bits:
-            self._host.keys.hand_over(self.address, bits, job, settle)
+            self._host.keys.hand_over(self.address, bits, job, partial(self._settle, then))
         else:
             then(job())
+
+    def _settle(self, then: Callable[[T], None], result: T, error: Exception | None) -> None:
+        if self.is_closed or self._is_doomed:
+            return
+        try:
+            if error is not None:
+                raise error
+            then(result)
+        except Exception as failure:  # a job ends here
+            self._refuse(_translated(failure))
 
     # Answers
 
