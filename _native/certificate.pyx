@@ -18,6 +18,9 @@ include "device.pxi"
 
 import_datetime()
 
+cdef tuple RSA = ("RS256", "RS384", "RS512")
+cdef tuple ECDSA = ("ES256", "ES384", "ES512")
+
 
 def read_plain_leaf(bytes der not None):
     """See ``registrar.core.certificate.read_plain_leaf``."""
@@ -30,7 +33,7 @@ def read_plain_leaf(bytes der not None):
     whole.end = whole.at + len(der)
     if not read_certificate(whole, &facts) or not read_device(whole, &device):
         return None
-    if not device.has_rsa_signature or not facts.has_rsa_key:
+    if not facts.has_rsa_key:
         return None
     if recognise(device.key.at, size_of(&device.key)) != 0:
         return None
@@ -45,7 +48,8 @@ def read_plain_leaf(bytes der not None):
         None if device.aki.at == NULL else of(&device.aki),
         facts.has_pointer,
         8 * ((device.key.at[30] << 8 | device.key.at[31]) - 1),
-        ("RS256", "RS384", "RS512")[device.digest],
+        int.from_bytes(device.serial[:20], "big"),
+        (RSA if device.has_rsa_signature else ECDSA)[device.digest],
         of(&device.signature),
     )
 

@@ -88,9 +88,10 @@ class Outline:
 
 
 class PlainLeaf(NamedTuple):
-    """What a usual Device certificate holds: signed with RSA, for an RSA key, not of a CA.
+    """What a usual Device certificate holds: for an RSA key, not of a CA.
 
-    Its usages allow signing and channels, and its issuer has another name, as names are compared.
+    It is signed with RSA or ECDSA, its usages allow signing and channels, and its issuer has
+    another name, as names are compared.
     """
 
     issuer: bytes
@@ -103,10 +104,12 @@ class PlainLeaf(NamedTuple):
     aki: bytes | None
     has_revocation_pointer: bool
     key_bits: int
+    serial_number: int
     algorithm: str
-    """Of its signature, a value of ``signatures.Algorithm``."""
+    """Of its signature, by a value of ``signatures.Algorithm``; any curve may go with ES*."""
 
     signature: bytes
+    """As X.509 has it."""
 
 
 @compiled
@@ -246,7 +249,7 @@ class Certificate:
     @property
     def serial_number(self) -> int:
         """Positive, at most 20 octets."""
-        return self.parsed.serial_number
+        return self.parsed.serial_number if self.plain is None else self.plain.serial_number
 
     @cached_property
     def public_key(self) -> CertificatePublicKeyTypes:

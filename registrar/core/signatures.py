@@ -194,24 +194,32 @@ def is_issued_by(certificate: Certificate, issuer: Certificate) -> bool:
 
 def made_plain(leaf: PlainLeaf, issuer: Certificate) -> bool:
     """Tell whether the key of ``issuer`` made the signature of ``leaf``; as ``is_issued_by``."""
-    key = _rsa_key_of(issuer)
-    if key is None:
-        return False
+    by_rsa, on_curve = _sound_keys_of(issuer)
+    digest = _HASHES[leaf.algorithm[2:]]
     try:
-        key.verify(leaf.signature, leaf.tbs, _PKCS1, _HASHES[leaf.algorithm[2:]])
-    except InvalidSignature:
+        if by_rsa is not None and leaf.algorithm.startswith("RS"):
+            by_rsa.verify(leaf.signature, leaf.tbs, _PKCS1, digest)
+        elif on_curve is not None and leaf.algorithm.startswith("ES"):
+            on_curve.verify(leaf.signature, leaf.tbs, ec.ECDSA(digest))
+        else:
+            return False
+    except (InvalidSignature, ValueError, UnsupportedAlgorithm):
         return False
     return True
 
 
 @lru_cache(maxsize=_KEYS)
-def _rsa_key_of(issuer: Certificate) -> rsa.RSAPublicKey | None:
-    """Return the key of a CA where it is a sound one of RSA; asking costs a tenth of its use."""
+def _sound_keys_of(
+    issuer: Certificate,
+) -> tuple[rsa.RSAPublicKey | None, ec.EllipticCurvePublicKey | None]:
+    """Return the key of a CA where it is sound, by its kind; asking costs a tenth of its use."""
     try:
         key = issuer.public_key
     except CertificateRejected:
-        return None
-    return key if is_sound_key(key) and isinstance(key, rsa.RSAPublicKey) else None
+        return None, None
+    if not is_sound_key(key):
+        return None, None
+    return (key, None) if isinstance(key, rsa.RSAPublicKey) else (None, key)
 
 
 def is_signed_by(
@@ -245,7 +253,7 @@ def signed_with(
 
     Args:
         digest: the hash; ``None`` for the Edwards curves, which have their own.
-        parameters: the padding that the signature algorithm names, for RSA keys.
+        parameters: the padding that the signature algorithm names; only RSA keys need one.
     """
     try:
         if isinstance(key, ed25519.Ed25519PublicKey | ed448.Ed448PublicKey):

@@ -18,7 +18,7 @@ from registrar.core.trust import TrustList
 from registrar.core.validation import DEVICE_IDENTITY, Anchor, Check, Purpose, ValidationOptions
 from registrar.errors import CertificateRejected
 from registrar.native import missing_extensions
-from tests.core.building import DEVICE_URI, NOW, YEAR, root, rsa_key, trusting, usage
+from tests.core.building import DEVICE_URI, NOW, YEAR, Issued, root, rsa_key, trusting, usage
 from tests.fuzz.der_mutator import mutate
 
 pytestmark = pytest.mark.skipif(
@@ -26,12 +26,14 @@ pytestmark = pytest.mark.skipif(
 )
 MUTANTS = 3_000
 CA = root("the root", key=rsa_key(number=1))
+CURVE = root("the root")
+"""Signs with ECDSA, for keys that are RSA all the same."""
 NAMES = [x509.DNSName("device.local")]
 
 
-def leaf(**options: Any) -> Certificate:
+def leaf(ca: Issued = CA, **options: Any) -> Certificate:
     given: dict[str, Any] = {"key": rsa_key(number=2), "uris": [DEVICE_URI], "names": NAMES}
-    return CA.issue("leaf", **given | options).certificate
+    return ca.issue("leaf", **given | options).certificate
 
 
 def read_in_full(certificate: Certificate) -> Certificate:
@@ -50,12 +52,13 @@ def outcome(
     return path.certificates, path.suppressed, path.anchors, path.ends, budget.left
 
 
-def test_a_usual_leaf_is_recognised() -> None:
-    certificate = leaf(extended=[x509.OID_SERVER_AUTH], pointer=True)
+@pytest.mark.parametrize(("ca", "algorithm"), [(CA, "RS256"), (CURVE, "ES256")])
+def test_a_usual_leaf_is_recognised(ca: Issued, algorithm: str) -> None:
+    certificate = leaf(ca, extended=[x509.OID_SERVER_AUTH], pointer=True)
 
     assert certificate.plain is not None
     assert certificate.plain.key_bits == 2048
-    assert certificate.plain.algorithm == "RS256"
+    assert certificate.plain.algorithm == algorithm
     assert certificate.plain.signature == certificate.parsed.signature
 
 
@@ -68,7 +71,6 @@ def test_a_usual_leaf_is_recognised() -> None:
         leaf(key_usage=usage("key_agreement")),
         leaf(extended=[x509.OID_CODE_SIGNING]),
         root("alone", key=rsa_key(number=1)).issue("alone", key=rsa_key(number=2)).certificate,
-        root("on a curve").issue("leaf", key=rsa_key(number=2)).certificate,
     ],
 )
 def test_others_are_left_to_the_library(certificate: Certificate) -> None:
@@ -91,12 +93,14 @@ def test_a_leaf_is_recognised_where_its_issuer_has_another_name(name: str) -> No
     assert reference.is_self_issued is (reference.subject_name == reference.issuer_name)
 
 
+@pytest.mark.parametrize("ca", [CA, CURVE])
 @pytest.mark.parametrize("pointer", [False, True])
 @pytest.mark.parametrize("aki", [False, True])
-def test_each_field_is_the_same_as_read_in_full(pointer: bool, aki: bool) -> None:
-    certificate = leaf(pointer=pointer, aki=aki)
+def test_each_field_is_the_same_as_read_in_full(ca: Issued, pointer: bool, aki: bool) -> None:
+    certificate = leaf(ca, pointer=pointer, aki=aki)
     reference = read_in_full(certificate)
 
+    assert certificate.serial_number == reference.serial_number
     for name in vars(reference):
         if name != "plain":
             assert getattr(certificate, name) == getattr(reference, name), name
@@ -106,11 +110,15 @@ def test_each_field_is_the_same_as_read_in_full(pointer: bool, aki: bool) -> Non
 
 def test_what_is_recognised_of_mutants_is_what_the_library_reads() -> None:
     random = Random(7)
-    good = [leaf().der, leaf(pointer=True, extended=[x509.OID_SERVER_AUTH]).der]
+    good = [
+        leaf().der,
+        leaf(CURVE).der,
+        leaf(pointer=True, extended=[x509.OID_SERVER_AUTH]).der,
+    ]
     recognised = 0
 
     for number in range(MUTANTS):
-        der = mutate(good[number % 2], random, good)
+        der = mutate(good[number % len(good)], random, good)
         if read_plain_leaf(der) is None:
             continue
         recognised += 1
@@ -121,8 +129,10 @@ def test_what_is_recognised_of_mutants_is_what_the_library_reads() -> None:
         assert not reference.is_ca
         for name in ("not_before", "not_after", "san_uris", "aki", "has_revocation_pointer"):
             assert getattr(certificate, name) == getattr(reference, name), name
-        assert outcome(certificate, trusting(CA), NOW, DEVICE_IDENTITY) == outcome(
-            reference, trusting(CA), NOW, DEVICE_IDENTITY
+        assert certificate.serial_number == reference.serial_number
+        trust = trusting(CA, CURVE)
+        assert outcome(certificate, trust, NOW, DEVICE_IDENTITY) == outcome(
+            reference, trust, NOW, DEVICE_IDENTITY
         )
     assert recognised > MUTANTS // 20
 
@@ -139,6 +149,8 @@ UNREADABLE = Certificate.from_der(
 LISTS = {
     "the root": trusting(CA),
     "a namesake beside it": trusting(CA, STRANGER),
+    "a namesake on a curve": trusting(CURVE),
+    "both": trusting(CURVE, CA),
     "a namesake alone": trusting(STRANGER),
     "a namesake without a readable key": trusting(UNREADABLE),
     "the root's key below another root": trusting(ABOVE, BELOW),
@@ -173,16 +185,21 @@ OPTIONS = {
 def test_the_short_way_tells_what_the_search_tells(
     trust: TrustList, options: ValidationOptions, pointer: bool
 ) -> None:
-    for certificate in (leaf(pointer=pointer), leaf(pointer=pointer, not_after=NOW + 3 * YEAR)):
+    for certificate in (
+        leaf(pointer=pointer),
+        leaf(CURVE, pointer=pointer),
+        leaf(pointer=pointer, not_after=NOW + 3 * YEAR),
+    ):
         for now in LATER:
             assert outcome(certificate, trust, now, options) == outcome(
                 read_in_full(certificate), trust, now, options
             )
 
 
-def test_a_revoked_leaf_is_refused() -> None:
-    certificate = leaf()
-    trust = trusting(CA, crls=[CA.crl(certificate)])
+@pytest.mark.parametrize("ca", [CA, CURVE])
+def test_a_revoked_leaf_is_refused(ca: Issued) -> None:
+    certificate = leaf(ca)
+    trust = trusting(ca, crls=[ca.crl(certificate)])
 
     with pytest.raises(CertificateRejected, match="is on a CRL"):
         validate_path(certificate, trust=trust, now=NOW, options=DEVICE_IDENTITY)
