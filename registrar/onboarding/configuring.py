@@ -19,7 +19,7 @@ from registrar.onboarding.issuing import Issuing, Kind
 from registrar.onboarding.link import Link
 from registrar.onboarding.names import taken
 from registrar.onboarding.provisioning import Provisioning
-from registrar.onboarding.refusals import Act, doing
+from registrar.onboarding.refusals import Act, Doing
 from registrar.store import applications
 from registrar.store.applications import ApplicationRecord
 from registrar.store.issuances import Issuance
@@ -82,7 +82,7 @@ class Configuring:
             Unavailable: it was lost on the way.
         """
         dca = await self._provisioning.enter(way)
-        with doing(Act.FIND_APPLICATIONS, self._url):
+        with Doing(Act.FIND_APPLICATIONS, self._url):
             found = await dca.applications()
         self._check(enrolment, found)
         records = applications.of(self._store.reader, enrolment.id)

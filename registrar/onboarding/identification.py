@@ -29,7 +29,7 @@ from registrar.errors import (
 from registrar.onboarding.endpoints import Offer, Way, looks_operational
 from registrar.onboarding.link import Link
 from registrar.onboarding.ownership import already_owned, describe, foreign_owner
-from registrar.onboarding.refusals import Act, doing
+from registrar.onboarding.refusals import Act, Doing
 from registrar.onboarding.trust import Belief
 from registrar.store import tickets
 from registrar.store.store import Store
@@ -121,7 +121,7 @@ class Identifier:
 
     async def look(self) -> Offer:
         """Read the endpoints (S2)."""
-        with doing(Act.READ_ENDPOINTS, self._url):
+        with Doing(Act.READ_ENDPOINTS, self._url):
             return await self._link.look()
 
     async def identify(self, offer: Offer) -> Identification:
@@ -199,7 +199,7 @@ class Identifier:
                     raise
                 failure = error
                 continue
-            with doing(Act.REQUEST_TICKETS, self._url):
+            with Doing(Act.REQUEST_TICKETS, self._url):
                 return await dca.request_tickets()
         owner = foreign_owner(offer, self._store)
         if owner is not None:

@@ -24,7 +24,7 @@ from registrar.core.ports import Lease
 from registrar.core.trust_list_plan import TrustListContent
 from registrar.errors import Reason, RegistrarError, Rejected, ServiceFailed, Unavailable
 from registrar.onboarding.issuing import Issuing, Kind, SlotRequest
-from registrar.onboarding.refusals import Act, doing
+from registrar.onboarding.refusals import Act, Doing
 from registrar.status import StatusCode
 from registrar.store.issuances import Issuance
 from registrar.wire import dca_nodes as nodes
@@ -173,7 +173,7 @@ class Installation:
                 break
             except ServiceFailed as error:
                 if error.status not in _TRY_OTHERWISE or (is_split and not stale):
-                    with doing(Act.UPDATE_CERTIFICATE, self._url):
+                    with Doing(Act.UPDATE_CERTIFICATE, self._url):
                         raise error
             files = None
             if stale:
@@ -195,7 +195,7 @@ class Installation:
         Opening files and creating keys do not depend on each other and share a request.
         """
         pushes = self._pushes(targets)
-        with doing(Act.WRITE_TRUST_LIST, self._url):
+        with Doing(Act.WRITE_TRUST_LIST, self._url):
             handles, signing = await perform_both(
                 dca.client, opening_to_write(pushes), self._asking(requests)
             )
@@ -227,7 +227,7 @@ class Installation:
         self, dca: Dca, requests: Sequence[SlotRequest]
     ) -> dict[SlotRequest, Issuance]:
         """Ask for new keys, because the device lost the ones it had."""
-        with doing(Act.REQUEST_SIGNING, self._url):
+        with Doing(Act.REQUEST_SIGNING, self._url):
             signing = await perform(dca.client, self._asking(requests))
         return await self._issue(requests, signing)
 
@@ -264,7 +264,7 @@ class Installation:
             await perform(dca.client, updates)
             return
         refused: MethodFailed | None = None
-        with doing(Act.WRITE_TRUST_LIST, self._url):
+        with Doing(Act.WRITE_TRUST_LIST, self._url):
             try:
                 await write_trust_lists(dca.client, files.pushes, files.handles, then=updates)
             except MethodFailed as error:
@@ -277,7 +277,7 @@ class Installation:
     async def _apply(self, dca: Dca, objects: Sequence[ua.NodeId]) -> None:
         """Apply; a lost answer is not a failure, reading back will tell."""
         try:
-            with doing(Act.APPLY_CHANGES, self._url):
+            with Doing(Act.APPLY_CHANGES, self._url):
                 await dca.apply_changes(objects)
         except Unavailable as error:
             if error.reason is Reason.BUSY:

@@ -27,7 +27,7 @@ from registrar.onboarding.installation import Installation, Target, difference
 from registrar.onboarding.issuing import Issuing, Kind
 from registrar.onboarding.link import Link
 from registrar.onboarding.ownership import already_owned, foreign_owner
-from registrar.onboarding.refusals import Act, doing
+from registrar.onboarding.refusals import Act, Doing
 from registrar.onboarding.settings import PushSettings
 from registrar.store import issuances
 from registrar.store.issuances import Issuance
@@ -121,7 +121,7 @@ class Provisioning:
     # --- ways in
 
     async def _look(self) -> Offer:
-        with doing(Act.READ_ENDPOINTS, self._url):
+        with Doing(Act.READ_ENDPOINTS, self._url):
             return await self._link.look()
 
     def way_of_ours(self, enrolment_id: int, offer: Offer) -> tuple[Way, Issuance] | None:
@@ -166,7 +166,7 @@ class Provisioning:
             Unavailable: it does not answer.
         """
         try:
-            with doing(Act.OPEN_SESSION, self._url):
+            with Doing(Act.OPEN_SESSION, self._url):
                 return await self._link.open(way)
         except Rejected as error:
             await self.check_owner(error, Act.OPEN_SESSION)
@@ -183,7 +183,7 @@ class Provisioning:
     # --- what is meant
 
     async def _describe(self, dca: Dca, enrolment: Enrolment) -> DeviceDescription:
-        with doing(Act.READ_DEVICE, self._url):
+        with Doing(Act.READ_DEVICE, self._url):
             return await dca.describe(application_uri=enrolment.facts.product_instance_uri)
 
     def target(self, enrolment: Enrolment, description: DeviceDescription) -> Target:
@@ -201,7 +201,7 @@ class Provisioning:
     async def _grant(self, dca: Dca, description: DeviceDescription) -> None:
         if not description.offers_security_admin:
             return
-        with doing(Act.GRANT_ROLE, self._url):
+        with Doing(Act.GRANT_ROLE, self._url):
             await dca.grant_security_admin(
                 self._application_uri, list_it=description.lists_applications
             )

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from enum import StrEnum
+from types import TracebackType
 
-from registrar.errors import Reason, RegistrarError, Rejected, ServiceFailed, Unavailable
+from registrar.errors import Reason, Rejected, ServiceFailed, Unavailable
 from registrar.status import StatusCode
 from registrar.wire.operations import MethodFailed
 
@@ -47,6 +47,8 @@ _BY_METHOD: Mapping[str, Act] = {
 }
 """Where calls of two acts share a request, the Method tells which of them failed."""
 
+_SHARED = frozenset(_BY_METHOD.values())
+
 _DENIED = frozenset(
     {
         StatusCode.BadUserAccessDenied,
@@ -83,25 +85,43 @@ _LOST = frozenset(
 """Answers that say: begin a new Session."""
 
 
-@contextmanager
-def doing(act: Act, url: str) -> Iterator[None]:
-    """Give what fails inside the name of the device, the act and the reason.
+class Doing:
+    """A block in which what fails gets the name of the device, the act and the reason.
+
+    Args:
+        act: what is done to the device.
+        url: of the device.
 
     Raises:
         Rejected: the device refused or misbehaved.
         Unavailable: it cannot serve now; BUSY while another transaction is open.
     """
-    try:
-        yield
-    except MethodFailed as error:
-        shared = act in (Act.WRITE_TRUST_LIST, Act.REQUEST_SIGNING)
-        raise _refusal(_BY_METHOD.get(error.method, act) if shared else act, url, error) from error
-    except ServiceFailed as error:
-        raise _refusal(act, url, error) from error
-    except Unavailable as error:
-        raise _named(error, act, url) from error
-    except Rejected as error:
-        raise _named(error, act, url) from error
+
+    __slots__ = ("_act", "_url")
+
+    def __init__(self, act: Act, url: str) -> None:
+        self._act = act
+        self._url = url
+
+    def __enter__(self) -> None:
+        """Begin the block."""
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Raise what explains ``error`` better, if there is such."""
+        if error is None:
+            return
+        act = self._act
+        if isinstance(error, ServiceFailed):
+            if isinstance(error, MethodFailed) and act in _SHARED:
+                act = _BY_METHOD.get(error.method, act)
+            raise _refusal(act, self._url, error) from error
+        if isinstance(error, Unavailable | Rejected) and not str(error).startswith(self._url):
+            raise _named(error, act, self._url) from error
 
 
 def _refusal(act: Act, url: str, error: ServiceFailed) -> Rejected | Unavailable:
@@ -114,9 +134,6 @@ def _refusal(act: Act, url: str, error: ServiceFailed) -> Rejected | Unavailable
     return Rejected(message, reason=reason, status=error.status, subject=url)
 
 
-def _named(error: RegistrarError, act: Act, url: str) -> RegistrarError:
-    text = str(error)
-    if text.startswith(url):
-        return error
+def _named(error: Unavailable | Rejected, act: Act, url: str) -> Unavailable | Rejected:
     kind = Unavailable if isinstance(error, Unavailable) else Rejected
-    return kind(f"{url}: {act}: {text}", reason=error.reason, status=error.status, subject=url)
+    return kind(f"{url}: {act}: {error}", reason=error.reason, status=error.status, subject=url)
