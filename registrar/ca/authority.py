@@ -20,8 +20,8 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from registrar.ca.keys import PrivateKey, PublicKey, public_key_der
 from registrar.ca.profiles import CertificateProfile, validity_of
 from registrar.ca.tbs import Issuer, element, encoded_extension, encoded_subject, write_tbs
-from registrar.core.certificate import Certificate, outline
-from registrar.errors import DecodingError, FileInvalid, IssuerUnavailable, Misuse
+from registrar.core.certificate import Certificate
+from registrar.errors import CertificateRejected, FileInvalid, IssuerUnavailable, Misuse
 
 MAX_SERIAL: Final = 2**159 - 1
 """20 octets with a positive sign (RFC 5280 §4.1.2.2)."""
@@ -126,13 +126,12 @@ class Authority:
         """
         der = _signed(prepared.tbs, self._key, self._signer)
         try:
-            signed = outline(der)
-            x509.load_der_x509_certificate(der)
-        except (DecodingError, ValueError) as error:
+            signed = Certificate.from_der(der)
+        except CertificateRejected as error:
             raise Misuse(f"what was prepared is no certificate: {error}") from error
-        if signed.tbs != prepared.tbs:
+        if signed.tbs_bytes != prepared.tbs:
             raise Misuse("the certificate does not carry the bytes of the ledger")
-        if signed.issuer != self.certificate.subject_bytes:
+        if signed.issuer_bytes != self.certificate.subject_bytes:
             raise Misuse(f"{self.name} is not the issuer of what it was asked to sign")
         return der
 

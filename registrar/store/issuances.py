@@ -15,11 +15,12 @@ from itertools import pairwise
 from types import MappingProxyType
 from typing import Final
 
-from registrar.core.certificate import Certificate, outline
+from registrar.core import der as asn1
+from registrar.core.certificate import Certificate
 from registrar.core.issuance import ACTIVE, IssuanceState
 from registrar.core.issuance import advance as next_state
 from registrar.core.ports import Lease
-from registrar.errors import CertificateRejected, Misuse
+from registrar.errors import CertificateRejected, DecodingError, Misuse
 from registrar.store import audit
 from registrar.store.claims import check_claims
 from registrar.store.issuance_request import IssuanceRequest
@@ -358,7 +359,7 @@ def _move(
         was written. All else of a row is as it was reserved, or follows from its state.
     """
     if certificate is not None:
-        if outline(certificate).tbs != issuance.tbs:
+        if not _carries(certificate, issuance.tbs):
             raise Misuse(f"the certificate of issuance {issuance.id} is not the one reserved")
         columns = {**columns, "certificate": certificate}
     states = [issuance.state]
@@ -374,6 +375,15 @@ def _move(
     for before, after in pairwise(states):
         _note(tx, issuance, before, after, cause)
     return replace(issuance, state=states[-1], certificate=certificate or issuance.certificate)
+
+
+def _carries(certificate: bytes, tbs: bytes) -> bool:
+    """Tell whether ``certificate`` begins with the element ``tbs``, which fills its own length."""
+    try:
+        start, end = asn1.expect(certificate, 0, len(certificate), asn1.SEQUENCE)
+    except DecodingError:
+        return False
+    return end == len(certificate) and certificate.startswith(tbs, start)
 
 
 def _note(tx: Transaction, issuance: Issuance, before: str, after: str, cause: Cause) -> None:
