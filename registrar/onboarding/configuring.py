@@ -20,11 +20,11 @@ from registrar.onboarding.link import Link
 from registrar.onboarding.names import taken
 from registrar.onboarding.provisioning import Provisioning
 from registrar.onboarding.refusals import Act, Doing
-from registrar.store import applications
+from registrar.store import applications, issuances
 from registrar.store.applications import ApplicationRecord
 from registrar.store.issuances import Issuance
 from registrar.store.store import Store
-from registrar.store.transaction import Cause
+from registrar.store.transaction import Cause, Transaction
 from registrar.wire.certificate_groups import ConfigurationObject
 from registrar.wire.dca import Dca
 
@@ -85,20 +85,19 @@ class Configuring:
         with Doing(Act.FIND_APPLICATIONS, self._url):
             found = await dca.applications()
         self._check(enrolment, found)
-        records = applications.of(self._store.reader, enrolment.id)
-        known = {record.application_uri for record in records}
-        new = [one for one in found if one.application_uri not in known]
-        await self._record(new, is_confirmed=False)
-        is_confirmed = self._confirmed(records)
-        targets = [self._target(one) for one in found if not is_confirmed(one)]
+        known = await self._record_found(found)
+        confirmed = {record.application_uri for record in known if record.is_confirmed}
+        targets = [
+            target
+            for target in map(self._target, found)
+            if target.object.application_uri not in confirmed or not self._holds_all(target)
+        ]
         for start in range(0, len(targets), AT_ONCE):
             part = targets[start : start + AT_ONCE]
-            issued = await self._install(part, way)
-            await self._issuing.record_confirmed(issued, lease=self._lease)
-            await self._record([target.object for target in part], is_confirmed=True)
+            await self._record_confirmed(part, await self._install(part, way))
 
     def _check(self, enrolment: Enrolment, found: Sequence[ConfigurationObject]) -> None:
-        """Refuse applications the DCA may not manage, and those without a group to fill (R132)."""
+        """Refuse the DCA's own name for an application, and one without a group to fill (R132)."""
         for one in found:
             if one.application_uri == enrolment.facts.product_instance_uri:
                 problem = "has the ApplicationUri of the DCA itself"
@@ -111,10 +110,27 @@ class Configuring:
                 reason=Reason.PROTOCOL_VIOLATION,
                 subject=self._url,
             )
+
+    async def _record_found(self, found: Sequence[ConfigurationObject]) -> list[ApplicationRecord]:
+        """Keep what is new of ``found``; return what was known before.
+
+        Raises:
+            Rejected: an application has the name of somebody else (R132).
+        """
+        records = _records(found, is_confirmed=False)
+        cause = self._cause()
+
+        def record(tx: Transaction) -> list[ApplicationRecord]:
+            self._check_names(tx, found)
+            return applications.put_new(tx, self._lease, records, cause=cause)
+
+        return await self._store.write(record)
+
+    def _check_names(self, tx: Transaction, found: Sequence[ConfigurationObject]) -> None:
         others = taken(
-            self._store.reader,
+            tx,
             [one.application_uri for one in found],
-            enrolment_id=enrolment.id,
+            enrolment_id=self._lease.enrolment_id,
             reserved=self._reserved_uris,
         )
         for uri, owner in others.items():
@@ -133,20 +149,13 @@ class Configuring:
             hosts=self._link.hosts,
         )
 
-    def _confirmed(
-        self, records: Sequence[ApplicationRecord]
-    ) -> Callable[[ConfigurationObject], bool]:
-        """Return what tells whether an earlier run confirmed an application and all it holds."""
-        known = {record.application_uri for record in records if record.is_confirmed}
-        held = self._issuing.held(self._lease.enrolment_id) if known else {}
-
-        def is_confirmed(one: ConfigurationObject) -> bool:
-            if one.application_uri not in known:
-                return False
-            rows = [held.get(request.slot_key) for request in self._target(one).requests]
-            return all(row is not None and row.state is IssuanceState.CONFIRMED for row in rows)
-
-        return is_confirmed
+    def _holds_all(self, target: Target) -> bool:
+        """Tell whether an earlier run confirmed every certificate that ``target`` is to hold."""
+        requests = target.requests
+        held = self._issuing.held(self._lease.enrolment_id, requests)
+        return len(held) == len(requests) and all(
+            row.state is IssuanceState.CONFIRMED for row in held.values()
+        )
 
     async def _install(self, targets: Sequence[Target], way: Way) -> list[Issuance]:
         async def reopen() -> Dca:
@@ -159,20 +168,29 @@ class Configuring:
         await self._provisioning.settle(way, targets, issued)
         return issued
 
-    async def _record(self, found: Sequence[ConfigurationObject], *, is_confirmed: bool) -> None:
-        if not found:
-            return
-        records = [
-            ApplicationRecord(
-                node=one.node.to_string(),
-                application_uri=one.application_uri,
-                name=one.name,
-                is_confirmed=is_confirmed,
-            )
-            for one in found
-        ]
+    async def _record_confirmed(
+        self, targets: Sequence[Target], issued: Sequence[Issuance]
+    ) -> None:
+        """Note that applications and their certificates were read back."""
+        records = _records([target.object for target in targets], is_confirmed=True)
         cause = self._cause()
 
-        await self._store.write(
-            lambda tx: applications.put_all(tx, self._lease, records, cause=cause)
+        def confirm(tx: Transaction) -> None:
+            issuances.record_confirmed_all(tx, issued, lease=self._lease, cause=cause)
+            applications.put_all(tx, self._lease, records, cause=cause)
+
+        await self._store.write(confirm)
+
+
+def _records(
+    found: Sequence[ConfigurationObject], *, is_confirmed: bool
+) -> list[ApplicationRecord]:
+    return [
+        ApplicationRecord(
+            node=one.node.to_string(),
+            application_uri=one.application_uri,
+            name=one.name,
+            is_confirmed=is_confirmed,
         )
+        for one in found
+    ]

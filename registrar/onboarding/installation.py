@@ -154,15 +154,12 @@ class Installation:
 
     async def _install(self, dca: Dca, targets: Sequence[Target]) -> list[Issuance]:
         requests = [request for target in targets for request in target.requests]
-        held = self._issuing.held(self._lease.enrolment_id)
-        issued = {
-            request: held[request.slot_key] for request in requests if request.slot_key in held
-        }
+        issued = self._issuing.held(self._lease.enrolment_id, requests)
+        stale = list(issued)
         wanted = [request for request in requests if request not in issued]
         begun, signing = await self._begin(dca, targets, wanted)
         files: _Files | None = begun
         issued.update(await self._issue(wanted, signing))
-        stale = [request for request in requests if request.slot_key in held]
         objects = [target.object.node for target in targets]
         is_split = False
         while True:

@@ -48,9 +48,9 @@ class Kind(StrEnum):
     APPLICATION = "application"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class SlotRequest:
-    """One certificate that is wanted."""
+    """One certificate that is wanted; made once, and itself the key to what is issued for it."""
 
     slot: Slot
     application_uri: str
@@ -123,12 +123,18 @@ class Issuing:
         names = [f"CN={_plain(_common_name(request))}"]
         return "/".join([*names, *([f"O={_plain(organization)}"] if organization else [])])
 
-    def held(self, enrolment_id: int) -> dict[tuple[str, str, str], Issuance]:
-        """Return the active certificates of a device by slot."""
+    def held(
+        self, enrolment_id: int, requests: Sequence[SlotRequest]
+    ) -> dict[SlotRequest, Issuance]:
+        """Return the active certificates of a device, for those of ``requests`` that have one."""
         rows = issuances.active(self._store.reader, enrolment_id=enrolment_id)
-        return {
+        if not rows:
+            return {}
+        slots = {
             (row.application_uri, row.certificate_group, row.certificate_type): row for row in rows
         }
+        found = {request: slots.get(request.slot_key) for request in requests}
+        return {request: row for request, row in found.items() if row is not None}
 
     async def issue(
         self, wanted: Sequence[tuple[SlotRequest, bytes]], *, lease: Lease, subject: str

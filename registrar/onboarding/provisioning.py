@@ -216,9 +216,9 @@ class Provisioning:
         dca = await self.enter(ours[0])
         description = await self._describe(dca, enrolment)
         target = self.target(enrolment, description)
-        held = self._issuing.held(enrolment.id)
-        issued = [held[one.slot_key] for one in target.requests if one.slot_key in held]
-        if len(issued) < len(target.requests) or await self._difference(dca, [target], issued):
+        requests = target.requests
+        issued = list(self._issuing.held(enrolment.id, requests).values())
+        if len(issued) < len(requests) or await self._difference(dca, [target], issued):
             return None
         await self._issuing.record_confirmed(issued, lease=self._lease)
         return ours[0], description.is_singleton

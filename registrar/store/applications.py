@@ -47,7 +47,33 @@ def put_all(
         Unavailable: another worker took the Device over.
     """
     check_lease(tx, lease)
-    known = {known.node: known for known in of(tx, lease.enrolment_id)}
+    _put_all(tx, lease.enrolment_id, of(tx, lease.enrolment_id), records, cause)
+
+
+def put_new(
+    tx: Transaction, lease: Lease, records: Iterable[ApplicationRecord], *, cause: Cause
+) -> list[ApplicationRecord]:
+    """Keep those applications whose ApplicationUri the Device did not have, as ``put_all``.
+
+    Returns:
+        What was known before, in the order it was found.
+    """
+    check_lease(tx, lease)
+    known = of(tx, lease.enrolment_id)
+    uris = {record.application_uri for record in known}
+    new = [record for record in records if record.application_uri not in uris]
+    _put_all(tx, lease.enrolment_id, known, new, cause)
+    return known
+
+
+def _put_all(
+    tx: Transaction,
+    enrolment_id: int,
+    before: Iterable[ApplicationRecord],
+    records: Iterable[ApplicationRecord],
+    cause: Cause,
+) -> None:
+    known = {record.node: record for record in before}
     for record in records:
         former = known.get(record.node)
         if former == record:
@@ -55,8 +81,8 @@ def put_all(
         if former is None and len(known) >= MAX_PER_DEVICE:
             raise Rejected(f"the Device has more than {MAX_PER_DEVICE} applications")
         if former is None or former.application_uri != record.application_uri:
-            _check_uri(tx, lease.enrolment_id, record)
-        _put(tx, lease.enrolment_id, record, cause)
+            _check_uri(tx, enrolment_id, record)
+        _put(tx, enrolment_id, record, cause)
         known[record.node] = record
 
 

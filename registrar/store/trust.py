@@ -173,7 +173,7 @@ def trusted_certificates(reader: Readable, name: TrustListName) -> list[Certific
     """Return the certificates one list trusts, without what only helps to build chains."""
     rows = reader.query(
         "SELECT der FROM trust WHERE list = ? AND role = ? AND kind = ? ORDER BY rowid",
-        (name, Role.TRUSTED, EntryKind.CERTIFICATE),
+        (str(name), str(Role.TRUSTED), str(EntryKind.CERTIFICATE)),
     )
     return [Certificate.from_der(row["der"]) for row in rows]
 

@@ -62,6 +62,21 @@ def test_another_device_cannot_claim_an_application(store: Store) -> None:
     assert applications.of(store.reader, thief.enrolment_id) == []
 
 
+def test_what_is_found_again_stays_as_it_was(store: Store) -> None:
+    lease = device(store)
+    confirmed = replace(PUMP, is_confirmed=True)
+    put(store, lease, confirmed)
+    moved = replace(PUMP, node="ns=1;i=7")
+    valve = replace(PUMP, node="ns=1;i=6", application_uri="urn:example.com:snr-1:valve")
+
+    known = store.write_sync(
+        lambda tx: applications.put_new(tx, lease, [moved, valve], cause=CAUSE)
+    )
+
+    assert known == [confirmed]
+    assert applications.of(store.reader, lease.enrolment_id) == [confirmed, valve]
+
+
 def test_one_device_cannot_show_an_application_twice(store: Store) -> None:
     lease = device(store)
     put(store, lease, PUMP)
