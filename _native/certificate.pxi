@@ -104,6 +104,23 @@ cdef bint is_name(Span name) noexcept nogil:
     return True
 
 
+cdef bint is_usual_name(Span name) noexcept nogil:
+    """Tell whether a Name has CN, O and OU alone, none longer than 64 characters."""
+    cdef Span part, attribute, kind
+
+    if not is_name(name):
+        return False
+    while size_of(&name):
+        take(&name, 0x31, &part)
+        take(&part, 0x30, &attribute)
+        take(&attribute, 0x06, &kind)
+        if not begins_with(&kind, b"\x55\x04", 2) or size_of(&kind) != 3:
+            return False
+        if kind.at[2] not in (3, 10, 11) or size_of(&attribute) > 2 + 64:
+            return False
+    return True
+
+
 cdef bint is_identifier(const Span *identifier) noexcept nogil:
     """Tell whether an OBJECT IDENTIFIER has arcs of at most 28 bits in their shortest form."""
     cdef Bytes at = identifier.at
@@ -292,13 +309,20 @@ cdef inline bint is_key_identifier(Span outside, unsigned char tag) noexcept nog
     return take(&outside, tag, &identifier) and not size_of(&outside) and size_of(&identifier) > 0
 
 
-cdef inline bint is_authority_key(Span outside) noexcept nogil:
-    """Tell whether authorityKeyIdentifier holds the identifier alone."""
-    cdef Span inside
-    return (
-        take(&outside, 0x30, &inside) and not size_of(&outside)
-        and is_key_identifier(inside, 0x80)
-    )
+cdef bint is_authority_key(Span outside) noexcept nogil:
+    """Tell whether authorityKeyIdentifier holds the identifier, alone or with issuer and serial."""
+    cdef Span inside, identifier, names, name, serial
+    if not take(&outside, 0x30, &inside) or size_of(&outside):
+        return False
+    if not take(&inside, 0x80, &identifier) or not size_of(&identifier):
+        return False
+    if not size_of(&inside):
+        return True
+    if not take(&inside, 0xA1, &names) or not take(&names, 0xA4, &name) or size_of(&names):
+        return False
+    if not take(&inside, 0x82, &serial) or size_of(&inside) or not is_serial(&serial):
+        return False
+    return take(&name, 0x30, &inside) and not size_of(&name) and is_usual_name(inside)
 
 
 cdef inline bint is_key_usage(const Span *value) noexcept nogil:

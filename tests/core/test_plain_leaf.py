@@ -18,7 +18,7 @@ from registrar.core.trust import TrustList
 from registrar.core.validation import DEVICE_IDENTITY, Anchor, Check, Purpose, ValidationOptions
 from registrar.errors import CertificateRejected
 from registrar.native import missing_extensions
-from tests.core.building import DEVICE_URI, NOW, YEAR, Issued, root, rsa_key, trusting, usage
+from tests.core.building import DEVICE_URI, NOW, YEAR, Issued, name, root, rsa_key, trusting, usage
 from tests.fuzz.der_mutator import mutate
 
 pytestmark = pytest.mark.skipif(
@@ -34,6 +34,14 @@ NAMES = [x509.DNSName("device.local")]
 def leaf(ca: Issued = CA, **options: Any) -> Certificate:
     given: dict[str, Any] = {"key": rsa_key(number=2), "uris": [DEVICE_URI], "names": NAMES}
     return ca.issue("leaf", **given | options).certificate
+
+
+def naming(issuer: x509.Name | None = None) -> dict[str, Any]:
+    """Return options for an authorityKeyIdentifier that names issuer and serial number too."""
+    parsed, ski = CURVE.certificate.parsed, CURVE.certificate.ski
+    names = [x509.DirectoryName(issuer or parsed.issuer)]
+    identifier = x509.AuthorityKeyIdentifier(ski, names, parsed.serial_number)
+    return {"aki": False, "extensions": [(identifier, False)]}
 
 
 def read_in_full(certificate: Certificate) -> Certificate:
@@ -70,6 +78,7 @@ def test_a_usual_leaf_is_recognised(ca: Issued, algorithm: str) -> None:
         leaf(key=None),
         leaf(key_usage=usage("key_agreement")),
         leaf(extended=[x509.OID_CODE_SIGNING]),
+        leaf(**naming(name("de", x509.NameOID.COUNTRY_NAME))),
         root("alone", key=rsa_key(number=1)).issue("alone", key=rsa_key(number=2)).certificate,
     ],
 )
@@ -95,15 +104,18 @@ def test_a_leaf_is_recognised_where_its_issuer_has_another_name(name: str) -> No
 
 @pytest.mark.parametrize("ca", [CA, CURVE])
 @pytest.mark.parametrize("pointer", [False, True])
-@pytest.mark.parametrize("aki", [False, True])
-def test_each_field_is_the_same_as_read_in_full(ca: Issued, pointer: bool, aki: bool) -> None:
-    certificate = leaf(ca, pointer=pointer, aki=aki)
+@pytest.mark.parametrize("aki", [{"aki": False}, {"aki": True}, naming()])
+def test_each_field_is_the_same_as_read_in_full(
+    ca: Issued, pointer: bool, aki: dict[str, Any]
+) -> None:
+    certificate = leaf(ca, pointer=pointer, **aki)
     reference = read_in_full(certificate)
 
+    assert certificate.plain is not None
     assert certificate.serial_number == reference.serial_number
-    for name in vars(reference):
-        if name != "plain":
-            assert getattr(certificate, name) == getattr(reference, name), name
+    for field in vars(reference):
+        if field != "plain":
+            assert getattr(certificate, field) == getattr(reference, field), field
     with pytest.raises(AttributeError):
         certificate.unheard_of  # type: ignore[attr-defined]  # noqa: B018
 
@@ -113,6 +125,7 @@ def test_what_is_recognised_of_mutants_is_what_the_library_reads() -> None:
     good = [
         leaf().der,
         leaf(CURVE).der,
+        leaf(CURVE, **naming()).der,
         leaf(pointer=True, extended=[x509.OID_SERVER_AUTH]).der,
     ]
     recognised = 0
@@ -127,8 +140,8 @@ def test_what_is_recognised_of_mutants_is_what_the_library_reads() -> None:
         assert certificate.plain is not None
         assert reference.key_usage is None or reference.key_usage.digital_signature
         assert not reference.is_ca
-        for name in ("not_before", "not_after", "san_uris", "aki", "has_revocation_pointer"):
-            assert getattr(certificate, name) == getattr(reference, name), name
+        for field in ("not_before", "not_after", "san_uris", "aki", "has_revocation_pointer"):
+            assert getattr(certificate, field) == getattr(reference, field), field
         assert certificate.serial_number == reference.serial_number
         trust = trusting(CA, CURVE)
         assert outcome(certificate, trust, NOW, DEVICE_IDENTITY) == outcome(
