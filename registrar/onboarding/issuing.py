@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Final
 
@@ -33,6 +34,9 @@ from registrar.wire import dca_nodes as nodes
 from registrar.wire.certificate_groups import Slot
 
 SERIAL_BYTES: Final = 16
+_PLACES: Final = 64
+"""Devices whose names and addresses are kept read: all certificates of one have the same."""
+
 NONCE_BYTES: Final = 32
 """Extra entropy for the device's key generator (OPC 10000-12 §7.10.10)."""
 
@@ -296,8 +300,9 @@ def _plain(text: str) -> str:
     return text.replace("/", "-").replace("=", "-").replace(",", "-")[:64]
 
 
+@lru_cache(maxsize=_PLACES)
 def _hosts(
-    hosts: Sequence[str],
+    hosts: tuple[str, ...],
 ) -> tuple[tuple[str, ...], tuple[IPv4Address | IPv6Address, ...]]:
     names: list[str] = []
     addresses: list[IPv4Address | IPv6Address] = []

@@ -11,6 +11,7 @@ import sqlite3
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Any, Final, TypedDict
 
 from registrar.core.enrolment import Event, State
@@ -153,7 +154,7 @@ def advance_from(
     after = next_state(before, event)
     changes = _changes(after, cause, columns)
     is_written = tx.change(
-        f"UPDATE enrolments SET {_assignments(changes)} WHERE id = ? AND lease_token = ?"  # noqa: S608
+        f"UPDATE enrolments SET {_assignments(tuple(changes))} WHERE id = ? AND lease_token = ?"  # noqa: S608
         " AND lease_owner != '' AND state = ? AND updated = ?",
         (*changes.values(), lease.enrolment_id, lease.fence, str(before), updated),
     )
@@ -214,7 +215,7 @@ def _advance(
     after = next_state(before, event)
     changes = _changes(after, cause, columns or Columns())
     tx.change(
-        f"UPDATE enrolments SET {_assignments(changes)} WHERE id = ?",  # noqa: S608
+        f"UPDATE enrolments SET {_assignments(tuple(changes))} WHERE id = ?",  # noqa: S608
         (*changes.values(), number),
     )
     _note(tx, number, event, before, after, cause)
@@ -237,8 +238,9 @@ def _changes(after: State, cause: Cause, learned: Columns) -> dict[str, Any]:
     }
 
 
-def _assignments(changes: Iterable[str]) -> str:
-    return ", ".join(f"{name} = ?" for name in changes)
+@cache
+def _assignments(columns: tuple[str, ...]) -> str:
+    return ", ".join(f"{name} = ?" for name in columns)
 
 
 def _note(

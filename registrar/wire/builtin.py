@@ -14,3 +14,13 @@ expanded_node_id: Callable[..., ua.ExpandedNodeId] = ua.ExpandedNodeId
 
 status_code: Callable[..., ua.StatusCode] = ua.StatusCode
 """``status_code(number)``."""
+
+
+def scalar(value: object, kind: ua.VariantType) -> ua.Variant:
+    """Return a Variant that is no array; what asyncua asks about it takes 1 µs of 1.2."""
+    variant = object.__new__(ua.Variant)
+    variant.Value = value
+    variant.VariantType = kind
+    variant.Dimensions = None
+    variant.is_array = False
+    return variant

@@ -70,7 +70,7 @@ async def _application_nodes(client: Client) -> list[tuple[ua.NodeId, str]]:
     found: dict[ua.NodeId, str] = {}
     for references in answers:
         for reference in references:
-            if local(reference.TypeDefinition) == nodes.APPLICATION_CONFIGURATION_TYPE:
+            if reference.TypeDefinition == nodes.APPLICATION_CONFIGURATION_TYPE:
                 name = reference.BrowseName.Name or ""
                 found.setdefault(_checked(local(reference.NodeId)), name[:MAX_NAME])
     if len(found) > MAX_APPLICATIONS:

@@ -9,6 +9,7 @@ from asyncua import ua
 
 from registrar.errors import ProtocolViolation
 from registrar.wire import dca_nodes as nodes
+from registrar.wire.builtin import scalar
 from registrar.wire.certificate_groups import MAX_GROUPS, Slot
 from registrar.wire.operations import Operation, local
 
@@ -40,11 +41,11 @@ def signing_requests(
             object_id=slot.object_id,
             method_id=nodes.CREATE_SIGNING_REQUEST,
             inputs=(
-                ua.Variant(slot.group, ua.VariantType.NodeId),
-                ua.Variant(slot.certificate_type, ua.VariantType.NodeId),
-                ua.Variant(subject, ua.VariantType.String),
+                scalar(slot.group, ua.VariantType.NodeId),
+                scalar(slot.certificate_type, ua.VariantType.NodeId),
+                scalar(subject, ua.VariantType.String),
                 _NEW_KEY,
-                ua.Variant(nonce, ua.VariantType.ByteString),
+                scalar(nonce, ua.VariantType.ByteString),
             ),
             outputs=1,
             read=_bytes,
@@ -61,7 +62,7 @@ def held_certificates(
         Operation(
             object_id=object_id,
             method_id=nodes.GET_CERTIFICATES,
-            inputs=(ua.Variant(group, ua.VariantType.NodeId),),
+            inputs=(scalar(group, ua.VariantType.NodeId),),
             outputs=2,
             read=_certificates,
         )
@@ -86,9 +87,9 @@ def certificate_updates(
             object_id=slot.object_id,
             method_id=nodes.UPDATE_CERTIFICATE,
             inputs=(
-                ua.Variant(slot.group, ua.VariantType.NodeId),
-                ua.Variant(slot.certificate_type, ua.VariantType.NodeId),
-                ua.Variant(certificate, ua.VariantType.ByteString),
+                scalar(slot.group, ua.VariantType.NodeId),
+                scalar(slot.certificate_type, ua.VariantType.NodeId),
+                scalar(certificate, ua.VariantType.ByteString),
                 chain,
                 *_NO_PRIVATE_KEY,
             ),

@@ -16,6 +16,7 @@ from asyncua import ua
 
 from registrar.errors import ProtocolViolation, ServiceFailed
 from registrar.status import StatusCode, is_bad, name_of
+from registrar.wire import builtin
 from registrar.wire.client import Client
 from registrar.wire.dca_nodes import HIERARCHICAL_REFERENCES, INSTANCE_METHODS, METHOD_NAMES
 
@@ -142,9 +143,9 @@ async def _call_by_instance(
 
 def _value(operation: Operation[T], result: ua.CallMethodResult) -> T:
     code = result.StatusCode.value
-    if is_bad(code) and _status(code) in operation.tolerated:
-        return operation.read([])
     if is_bad(code):
+        if _status(code) in operation.tolerated:
+            return operation.read([])
         failed = MethodFailed(
             f"{operation.name} on {operation.object_id.to_string()} answered {name_of(code)}",
             status=_status(code),
@@ -201,4 +202,4 @@ def local(node: ua.NodeId) -> ua.NodeId:
     """Return ``node``, which may be an ExpandedNodeId, as a NodeId of the Server itself."""
     if type(node) is ua.NodeId:
         return node
-    return ua.NodeId(node.Identifier, node.NamespaceIndex, node.NodeIdType)
+    return builtin.node_id(node.Identifier, node.NamespaceIndex)

@@ -18,6 +18,7 @@ from registrar.core.trust_list_plan import TrustListContent
 from registrar.errors import DecodingError, ProtocolViolation
 from registrar.ua.codec import decode_structure, encode_structure
 from registrar.wire import dca_nodes as nodes
+from registrar.wire.builtin import scalar
 from registrar.wire.certificate_groups import CertificateGroup
 from registrar.wire.client import Client
 from registrar.wire.operations import (
@@ -260,7 +261,7 @@ def _open(file: ua.NodeId, mode: int) -> Operation[int]:
 
 def _write(file: ua.NodeId, handle: int, block: bytes) -> Operation[bool]:
     """Return the call that writes ``block``; alone it makes no ApplyChanges due."""
-    inputs = (_handle_in(handle), ua.Variant(block, ua.VariantType.ByteString))
+    inputs = (_handle_in(handle), scalar(block, ua.VariantType.ByteString))
     return Operation(object_id=file, method_id=nodes.FILE_WRITE, inputs=inputs, read=_no)
 
 
@@ -291,7 +292,7 @@ def _close_and_update(file: ua.NodeId, handle: int) -> Operation[bool]:
 
 
 def _handle_in(handle: int) -> ua.Variant:
-    return ua.Variant(handle, ua.VariantType.UInt32)
+    return scalar(handle, ua.VariantType.UInt32)
 
 
 def _handle(outputs: list[object]) -> int:
