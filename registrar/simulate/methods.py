@@ -19,6 +19,7 @@ from registrar.simulate.configuration import Configuration
 from registrar.simulate.model import ConfigurationObject, Model, node_id
 from registrar.simulate.trust_list_file import TrustListFile
 from registrar.status import StatusCode
+from registrar.wire.builtin import scalar
 from registrar.wire.methods import Argument, Method, MethodTable, Mode
 from registrar.wire.peers import Role, Session
 
@@ -208,7 +209,7 @@ def _create_signing_request(
     request = configuration.create_signing_request(
         session, at, _type(certificate_type), subject or "", regenerate, nonce or b""
     )
-    return [ua.Variant(request, Kind.ByteString)]
+    return [scalar(request, Kind.ByteString)]
 
 
 def _apply_changes(configuration: Configuration, at: int, session: Session) -> Results:
@@ -254,15 +255,15 @@ def _filed(answer: Answer, at: int, session: Session, *values: object) -> Result
 
 
 def _open(file: TrustListFile, session: Session, mode: int) -> Results:
-    return [ua.Variant(file.open(session, mode), Kind.UInt32)]
+    return [scalar(file.open(session, mode), Kind.UInt32)]
 
 
 def _open_with_masks(file: TrustListFile, session: Session, masks: int) -> Results:
-    return [ua.Variant(file.open_with_masks(session, masks), Kind.UInt32)]
+    return [scalar(file.open_with_masks(session, masks), Kind.UInt32)]
 
 
 def _read(file: TrustListFile, session: Session, handle: int, length: int) -> Results:
-    return [ua.Variant(file.read(session, handle, length), Kind.ByteString)]
+    return [scalar(file.read(session, handle, length), Kind.ByteString)]
 
 
 def _write(file: TrustListFile, session: Session, handle: int, data: bytes | None) -> Results:
@@ -282,7 +283,7 @@ def _close(file: TrustListFile, session: Session, handle: int) -> Results:
 
 
 def _get_position(file: TrustListFile, session: Session, handle: int) -> Results:
-    return [ua.Variant(file.position(session, handle), Kind.UInt64)]
+    return [scalar(file.position(session, handle), Kind.UInt64)]
 
 
 def _set_position(file: TrustListFile, session: Session, handle: int, position: int) -> Results:
@@ -369,4 +370,4 @@ def _list_holder(session: Session) -> Device:
 
 
 def _boolean(value: bool) -> Results:
-    return [ua.Variant(value, Kind.Boolean)]
+    return [scalar(value, Kind.Boolean)]

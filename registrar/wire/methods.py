@@ -164,6 +164,8 @@ def check_arguments(method: Method, arguments: Sequence[ua.Variant]) -> list[obj
 
 def fits(given: ua.Variant, wanted: Argument | ua.VariantType) -> bool:
     """Tell whether a Variant has the type and rank of an argument; nulls fit where allowed."""
+    if given.VariantType is wanted and not given.is_array and not given.Dimensions:
+        return True  # a scalar, as most are
     if isinstance(wanted, Argument):
         kind, is_array = wanted.variant_type, wanted.is_array
     else:

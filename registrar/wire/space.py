@@ -82,6 +82,7 @@ class AddressSpace:
         "_instances",
         "_is_shared",
         "_limit",
+        "_members",
         "_next_id",
         "_nodes",
         "_references",
@@ -116,6 +117,8 @@ class AddressSpace:
         self._access: dict[NodeKey, Access] = {}
         self._bases: list[int] = []
         self._instances: list[Instance] = []
+        self._members: dict[NodeKey, Node] = {}
+        """Those of instances that were looked at; forgotten with every change of the nodes."""
         self._next_id = FIRST_OWN_ID
         self._source: Source | None = None
         self._is_shared = False
@@ -303,14 +306,13 @@ class AddressSpace:
 
     def get(self, key: NodeKey) -> Node | None:
         """Return the node, or None where this Server shows none."""
-        node = self._nodes.get(key)
+        node = self._nodes.get(key) or self._members.get(key)
         if node is not None:
             return node
         if not isinstance(key, int):
             return None
         if key >> 32 == OWN_NAMESPACE:
-            at = self._instance_at(key)
-            return None if at is None else self._instances[at].materialise(key, self.table)
+            return self._member(key)
         if key in self._hidden or key >= self._limit:
             return None
         return self.table.get(key)
@@ -366,6 +368,7 @@ class AddressSpace:
     def _change(self) -> None:
         """Begin to change the nodes."""
         self._own()
+        self._members = {}
         self.paths = Paths()
 
     def _own(self) -> None:
@@ -392,6 +395,14 @@ class AddressSpace:
             if reference.is_forward and node is not None and node.browse_name.Name == name:
                 return node.value
         return None
+
+    def _member(self, key: int) -> Node | None:
+        """Return the node of an instance, made when it is first looked at."""
+        at = self._instance_at(key)
+        node = None if at is None else self._instances[at].materialise(key, self.table)
+        if node is not None:
+            self._members[key] = node
+        return node
 
     def _instance_at(self, key: NodeKey) -> int | None:
         if not isinstance(key, int) or not self._bases:
