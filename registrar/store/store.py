@@ -30,7 +30,7 @@ from typing import Any, Final, Self, TypeVar
 from registrar.errors import DecodingError, Misuse, RegistrarError, StoreUnavailable
 from registrar.store.limits import StoreLimits
 from registrar.store.schema import BUSY_TIMEOUT_S, connect, create_file, prepare
-from registrar.store.transaction import Snapshot, Transaction
+from registrar.store.transaction import Reader, Transaction
 
 T = TypeVar("T")
 
@@ -67,7 +67,8 @@ class Store:
         limits: StoreLimits,
     ) -> None:
         self.path = path
-        self.reader = Snapshot(reader)
+        self._exclusive = threading.Lock()
+        self.reader = Reader(reader, writer=writer, exclusive=self._exclusive)
         """Reads what is committed, at once and without waiting for the writer."""
         self._limits = limits
         self._writer = writer
@@ -76,7 +77,6 @@ class Store:
         self._loop: asyncio.AbstractEventLoop | None = None
         """The event loop a series of groups is under way for; None while nothing is."""
         self._ran: SimpleQueue[_Run | None] = SimpleQueue()
-        self._exclusive = threading.Lock()
         self._is_careful = False
         """Whether the next group is one of which a function failed."""
         self._closed = False

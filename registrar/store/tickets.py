@@ -241,10 +241,10 @@ def tickets_for(reader: Readable, uris: Iterable[str]) -> list[ValidTicket]:
     if not wanted:
         return []
     rows = reader.query(
-        "WITH RECURSIVE known (uri) AS (SELECT value FROM json_each(?)"
+        "SELECT t.document, t.evidence FROM"
+        " (WITH RECURSIVE known (uri) AS (SELECT value FROM json_each(?)"
         " UNION SELECT m.composite FROM known CROSS JOIN ticket_members m ON m.member = known.uri"
-        " LIMIT ?)"
-        " SELECT t.document, t.evidence FROM known CROSS JOIN tickets t ON t.uri = known.uri"
+        " LIMIT ?) SELECT uri FROM known) CROSS JOIN tickets t USING (uri)"
         " ORDER BY t.id LIMIT ?",
         (json.dumps(wanted), MAX_FOUND + len(wanted), MAX_FOUND),
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import threading
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,7 +16,7 @@ Value = str | int | bytes | None
 
 
 class Readable(Protocol):
-    """Anything that can be asked: a ``Snapshot`` or a ``Transaction``."""
+    """Anything that can be asked: a ``Reader``, a ``Snapshot`` or a ``Transaction``."""
 
     def query(self, sql: str, values: Sequence[Value] = ()) -> list[sqlite3.Row]:
         """Run one SELECT and return all its rows."""
@@ -23,7 +24,7 @@ class Readable(Protocol):
 
 
 class Snapshot:
-    """Reads what is committed; each query sees one consistent state."""
+    """Reads by one connection."""
 
     __slots__ = ("_connection",)
 
@@ -32,6 +33,45 @@ class Snapshot:
 
     def query(self, sql: str, values: Sequence[Value] = ()) -> list[sqlite3.Row]:
         """Run one SELECT and return all its rows."""
+        return self._connection.execute(sql, values).fetchall()
+
+
+class Reader:
+    """Reads what is committed; each query sees one consistent state.
+
+    A connection that only reads forgets its pages with every commit of another, and reads them
+    again. So the writer's own, which knows them, answers while nothing is under way there.
+
+    Args:
+        connection: cannot write.
+        writer: of the same database.
+        exclusive: whoever holds it may use ``writer``.
+    """
+
+    __slots__ = ("_connection", "_exclusive", "_writer")
+
+    def __init__(
+        self,
+        connection: sqlite3.Connection,
+        *,
+        writer: sqlite3.Connection,
+        exclusive: threading.Lock,
+    ) -> None:
+        self._connection = connection
+        self._writer = writer
+        self._exclusive = exclusive
+
+    def query(self, sql: str, values: Sequence[Value] = ()) -> list[sqlite3.Row]:
+        """Run one SELECT and return all its rows."""
+        # What begins with SELECT cannot write, on whatever connection.
+        if sql.startswith("SELECT ") and self._exclusive.acquire(blocking=False):
+            try:
+                if not self._writer.in_transaction:
+                    return self._writer.execute(sql, values).fetchall()
+            except sqlite3.OperationalError:
+                pass  # such as busy: this connection does not wait, and the other one does
+            finally:
+                self._exclusive.release()
         return self._connection.execute(sql, values).fetchall()
 
 

@@ -15,6 +15,7 @@ from registrar.errors import DecodingError, Misuse, Rejected, StoreUnavailable
 from registrar.store import Store, StoreLimits, Transaction, audit, inbox
 from registrar.store.inbox import News
 from registrar.store.schema import SCHEMA_VERSION, connect
+from registrar.store.transaction import Reader
 from tests.store.building import CAUSE, NOW
 
 
@@ -382,6 +383,24 @@ def test_commits_survive_a_power_cut(store: Store) -> None:
 def test_the_reader_cannot_write(store: Store) -> None:
     with pytest.raises(sqlite3.OperationalError):
         store.reader.query("INSERT INTO inbox (kind, payload, created) VALUES ('x', 'x', 1)")
+
+
+def test_the_reader_sees_nothing_of_a_change_under_way(store: Store) -> None:
+    def look(tx: Transaction) -> list[str]:
+        note(tx)
+        return texts(store)
+
+    assert store.write_sync(look) == []
+    assert texts(store) == ["news"]
+
+
+def test_the_reader_asks_its_own_connection_where_the_writer_cannot_answer(path: Path) -> None:
+    with Store.open(path) as store:
+        store.write_sync(note)
+        with closing(sqlite3.connect(":memory:")) as other, closing(connect(path)) as own:
+            reader = Reader(own, writer=other, exclusive=threading.Lock())
+
+            assert [message.payload for message in inbox.waiting(reader)] == ["news"]
 
 
 # --- what is opened
