@@ -211,17 +211,30 @@ class _Claims(Generic[T]):
         return parents
 
 
-def _preference(candidate: Candidate[T]) -> tuple[bool, bool, bool, bool, datetime, str]:
-    """Order candidates: Composite LDevID, LDevID, IDevID; then usable keys, the younger one.
+def likely_first(identities: Sequence[Certificate]) -> list[Certificate]:
+    """Return the certificates in the order ``match`` would prefer, whatever Tickets will say.
 
-    An IDevID is told from an LDevID by its end, the year 9999 (IEEE 802.1AR).
+    One of a Composite has more URIs than others, and one without any is never chosen.
     """
-    certificate = candidate.certificate
+    return sorted(identities, key=lambda one: (len(one.san_uris), *_usefulness(one)), reverse=True)
+
+
+def _preference(
+    candidate: Candidate[T],
+) -> tuple[bool, bool, tuple[bool, bool, datetime], str]:
+    """Order candidates: Composite LDevID, LDevID, IDevID; then usable keys, the younger one."""
     return (
         candidate.ticket.route is Route.OUT_OF_BAND,
         bool(candidate.composite_uri),
+        _usefulness(candidate.certificate),
+        candidate.certificate.thumbprint,
+    )
+
+
+def _usefulness(certificate: Certificate) -> tuple[bool, bool, datetime]:
+    """Tell an IDevID from an LDevID by its end, the year 9999 (IEEE 802.1AR)."""
+    return (
         certificate.not_after.year < 9999,
         certificate.has_rsa_key,
         certificate.not_before,
-        certificate.thumbprint,
     )

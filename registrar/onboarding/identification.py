@@ -15,7 +15,7 @@ from datetime import datetime
 
 from registrar.core.certificate import Certificate
 from registrar.core.identity import ValidIdentity, validate_identity
-from registrar.core.match import Candidate, Match, gather, lookup_uris, match
+from registrar.core.match import Candidate, Match, gather, likely_first, lookup_uris, match
 from registrar.core.ports import Facts, Note
 from registrar.core.ticket import DeviceIdentityTicket
 from registrar.core.valid_ticket import Route, ValidTicket
@@ -188,7 +188,8 @@ class Identifier:
 
     async def _request_tickets(self, offer: Offer) -> list[str]:
         failure: Rejected | Unavailable | None = None
-        for certificate in offer.certificates:
+        # Any endpoint will do; the one of the identity that is chosen later saves a connection.
+        for certificate in likely_first(offer.certificates):
             way = offer.way_to(certificate)
             if way is None:
                 continue
