@@ -159,7 +159,7 @@ class Configuring:
 
     async def _install(self, targets: Sequence[Target], way: Way) -> list[Issuance]:
         async def reopen() -> Dca:
-            return await self._provisioning.reopened(way)
+            return await self._provisioning.resumed(way)
 
         installation = Installation(
             self._url, issuing=self._issuing, lease=self._lease, reopen=reopen

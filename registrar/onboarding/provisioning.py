@@ -275,6 +275,15 @@ class Provisioning:
             subject=self._url,
         )
 
+    async def resumed(self, way: Way) -> Dca:
+        """Return the Session by ``way`` if it outlived the changes, else ``reopened``."""
+        try:
+            dca = await self._link.open(way)
+            await dca.diagnostics()
+        except (Rejected, Unavailable):
+            return await self.reopened(way)
+        return dca
+
     async def reopened(self, way: Way) -> Dca:
         """Open ``way`` again after the device closed everything."""
         await self._link.close()
