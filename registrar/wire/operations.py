@@ -58,8 +58,11 @@ class Operation(Generic[T]):
         """What its ByteStrings add to a request."""
         total = 0
         for variant in self.inputs:
-            values = variant.Value if isinstance(variant.Value, list) else [variant.Value]
-            total += sum(len(value) for value in values if isinstance(value, bytes))
+            value = variant.Value
+            if isinstance(value, bytes):
+                total += len(value)
+            elif isinstance(value, list):
+                total += sum(len(one) for one in value if isinstance(one, bytes))
         return total
 
 
