@@ -167,8 +167,7 @@ async def about_to_renew(
     created = await client.create()
     await client.activate(created.AuthenticationToken, created.ServerNonce)
     await clock.pass_by(RENEWED_S - 0.1)
-    header = ua.RequestHeader(AuthenticationToken=created.AuthenticationToken)
-    waiting = client.connection.call(header, COUNTER, WAIT, ())
+    waiting = client.connection.call(COUNTER, WAIT, ())
     await turns()
     return client, waiting
 
