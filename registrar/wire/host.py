@@ -10,6 +10,7 @@ from registrar.wire.application import Application
 from registrar.wire.key_queue import KeyQueue
 from registrar.wire.limits import ServerLimits
 from registrar.wire.sessions import SessionTable
+from registrar.wire.stages import Stages
 
 if TYPE_CHECKING:
     from registrar.wire.server_connection import ServerConnection
@@ -33,6 +34,10 @@ class Host(Protocol):
     @property
     def sessions(self) -> SessionTable:
         """All Sessions of the Listener."""
+
+    @property
+    def stages(self) -> Stages:
+        """What its connections wait for."""
 
     def next_channel_id(self) -> int:
         """Return an id no other channel has."""

@@ -18,6 +18,7 @@ from registrar.wire.log import LOGGER, PeerLog
 from registrar.wire.peers import Peer
 from registrar.wire.server_connection import ServerConnection
 from registrar.wire.sessions import SessionTable
+from registrar.wire.stages import Stages
 
 BACKLOG = 256
 MAX_CHANNEL_ID = 0xFFFFFFFF
@@ -51,6 +52,7 @@ class Listener:
             self.limits.log_lines_per_minute, lines_of_all=self.limits.log_lines_of_all
         )
         self._server: asyncio.Server | None = None
+        self._stages: Stages | None = None
         self._connections: dict[ServerConnection, None] = {}
         self._addresses: Counter[str] = Counter()
         self._most = self.limits.connections
@@ -72,6 +74,17 @@ class Listener:
         return int(self._server.sockets[0].getsockname()[1])
 
     @property
+    def stages(self) -> Stages:
+        """What the connections wait for.
+
+        Raises:
+            Misuse: not started.
+        """
+        if self._stages is None:
+            raise Misuse("the Listener does not listen")
+        return self._stages
+
+    @property
     def connections(self) -> int:
         """How many peers are connected."""
         return len(self._connections)
@@ -85,6 +98,7 @@ class Listener:
         if self._server is not None:
             raise Misuse("the Listener listens already")
         loop = asyncio.get_running_loop()
+        self._stages = Stages(loop, self.limits)
         # A connection we cannot accept waits unanswered; one beyond this count is told so.
         self._most = most_connections(self.limits.connections)
         try:
@@ -118,6 +132,8 @@ class Listener:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await asyncio.sleep(0)  # lets asyncio tell the connections that they are lost
+        if self._stages is not None:
+            self._stages.close()
 
     def drop_channels(
         self,

@@ -49,7 +49,7 @@ from registrar.wire.key_queue import MAX_INLINE_BITS
 from registrar.wire.methods import is_awaitable
 from registrar.wire.peers import Peer
 from registrar.wire.services import respond, serve
-from registrar.wire.stages import StageTimer
+from registrar.wire.stages import Stage
 
 T = TypeVar("T")
 
@@ -77,7 +77,8 @@ class ServerConnection(asyncio.Protocol):
         self._is_doomed = False
         self._tokens = 0
         self._charged = 0
-        self._stage = StageTimer(self._loop, self._refuse)
+        self._stages = host.stages
+        self._stage: Stage | None = None
         self._write_timer: asyncio.TimerHandle | None = None
         self.address = ""
         self.endpoint_url = ""
@@ -102,13 +103,13 @@ class ServerConnection(asyncio.Protocol):
         except Unavailable as error:
             self._refuse(error)
             return
-        self._stage.enter("HEL", self._limits.hello_s)
+        self._enter(self._stages.hello)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Let go of everything."""
         self.is_closed = True
         self._events.clear()
-        self._stage.cancel()
+        self._enter(None)
         for timer in (self._write_timer, self._drain_handle):
             if timer is not None:
                 timer.cancel()
@@ -124,7 +125,9 @@ class ServerConnection(asyncio.Protocol):
             return
         try:
             events = self._channel.receive(data, self._loop.time())
-            self._charge(self._channel.unfinished_size)
+            size = self._channel.unfinished_size
+            if size != self._charged:
+                self._charge(size)
         except RegistrarError as error:
             self._refuse(error)
             return
@@ -154,6 +157,20 @@ class ServerConnection(asyncio.Protocol):
             self._abort_later(self._transport)  # what is left has its time as well
         self._drain()
 
+    # Its stage calls this
+
+    def expired(self, error: TimedOut) -> None:
+        """End the connection, since its stage lasted too long."""
+        self._refuse(error)
+
+    def _enter(self, stage: Stage | None) -> None:
+        """Go on to ``stage``, or to where nothing is waited for."""
+        if self._stage is not None:
+            self._stage.leave(self)
+        self._stage = stage
+        if stage is not None:
+            stage.enter(self)
+
     # Services call these
 
     def work(self, job: Callable[[], T]) -> asyncio.Future[T]:
@@ -166,10 +183,10 @@ class ServerConnection(asyncio.Protocol):
         if self.is_closed:
             return
         if self._host.sessions.serves(self):
-            self._stage.leave()
+            self._enter(None)
             self._channel.bound_messages(self._limits.channel.max_message_size)
         else:
-            self._stage.enter("an activated Session", self._limits.session_s)
+            self._enter(self._stages.session)
             self._channel.bound_messages(self._limits.early_message_size)
         self._host.watch_sessions()
 
@@ -189,9 +206,8 @@ class ServerConnection(asyncio.Protocol):
 
     def _charge(self, size: int) -> None:
         """Charge the Listener for ``size`` bytes in place of what was charged before."""
-        if size != self._charged:
-            more, self._charged = size - self._charged, size
-            self._host.charge(more)
+        more, self._charged = size - self._charged, size
+        self._host.charge(more)
 
     def _drop_slow(self) -> None:
         self._host.refused(self.address, TimedOut("the peer does not read what we write"))
@@ -250,7 +266,7 @@ class ServerConnection(asyncio.Protocol):
     def _on_hello(self, event: HelloReceived) -> None:
         self.endpoint_url = event.hello.endpoint_url
         self._write(self._channel.acknowledge())
-        self._stage.enter("OPN", self._limits.open_s)
+        self._enter(self._stages.open)
 
     def _on_message(self, event: MessageReceived) -> None:
         if self.is_closed:  # nobody is left to answer
@@ -355,25 +371,27 @@ class ServerConnection(asyncio.Protocol):
                 chain=requested.peer_chain,
                 identity=requested.identity,
             )
-        application = self._host.application
         if peer.policy is not NONE:
-            if not any(
-                endpoint.SecurityPolicyUri == peer.policy.uri and endpoint.SecurityMode == peer.mode
-                for endpoint in application.endpoints(self.endpoint_url)
-            ):
+            if not self._offers(peer.policy.uri, peer.mode):
                 raise SecurityChecksFailed(
                     f"no endpoint has {peer.policy.name} and {peer.mode.name}",
                     status=StatusCode.BadSecurityPolicyRejected,
                 )
-            application.admit(peer, now)
+            self._host.application.admit(peer, now)
         return peer
+
+    def _offers(self, policy_uri: str, mode: ua.MessageSecurityMode) -> bool:
+        for endpoint in self._host.application.endpoints(self.endpoint_url):
+            if endpoint.SecurityPolicyUri == policy_uri and endpoint.SecurityMode == mode:
+                return True
+        return False
 
     def _on_accepted(self, peer: Peer, requested: OpenRequested, data: bytes) -> None:
         self._is_opening = False
         self._write(data)
         if not requested.renewal:
             self.peer = peer
-            self._stage.enter("an activated Session", self._limits.session_s)
+            self._enter(self._stages.session)
         if self._channel.unfinished_size:
             self._events += self._channel.receive(b"", self._loop.time())
         if self._events or not self._is_reading:

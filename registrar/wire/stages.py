@@ -1,57 +1,75 @@
-"""The stage a connection is in, and how long it may stay there."""
+"""The stages of a connection before it is in use, and how long each may last."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from math import inf
+from itertools import takewhile
+from typing import Protocol
 
 from registrar.errors import TimedOut
+from registrar.wire.limits import ServerLimits
 
 
-class StageTimer:
-    """Calls ``expired`` when a stage lasted too long; one timer, set again only when it fires."""
+class Guest(Protocol):
+    """A connection in a stage."""
 
-    __slots__ = ("_ends_at", "_expired", "_fires_at", "_loop", "_stage", "_timer")
+    def expired(self, error: TimedOut) -> None:
+        """Take note that the stage lasted too long."""
 
-    def __init__(
-        self, loop: asyncio.AbstractEventLoop, expired: Callable[[TimedOut], None]
-    ) -> None:
+
+class Stage:
+    """Connections that wait for the same thing, each as long; one timer serves them all.
+
+    A connection that does not wait long costs no timer of its own, only its place in the row.
+    """
+
+    __slots__ = ("_duration_s", "_ends", "_loop", "_timer", "_what")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, what: str, duration_s: float) -> None:
         self._loop = loop
-        self._expired: Callable[[TimedOut], None] | None = expired
-        self._stage = ""
-        self._ends_at: float | None = None
-        self._fires_at = inf
+        self._what = what
+        self._duration_s = duration_s
+        self._ends: dict[Guest, float] = {}
+        """When their time is over; who came first ends first."""
         self._timer: asyncio.TimerHandle | None = None
 
-    def enter(self, stage: str, duration_s: float) -> None:
-        """Wait for ``stage``, at most ``duration_s``; replaces what was waited for."""
-        self._stage = stage
-        ends_at = self._ends_at = self._loop.time() + duration_s
-        if ends_at < self._fires_at:
-            if self._timer is not None:
-                self._timer.cancel()
-            self._fire_at(ends_at)
+    def enter(self, guest: Guest) -> None:
+        """Let ``guest``, who is not in this stage, wait from now on."""
+        ends_at = self._ends[guest] = self._loop.time() + self._duration_s
+        if self._timer is None:
+            self._timer = self._loop.call_at(ends_at, self._expire)
 
-    def leave(self) -> None:
-        """Wait for nothing."""
-        self._ends_at = None
+    def leave(self, guest: Guest) -> None:
+        """Let ``guest`` wait no more."""
+        self._ends.pop(guest, None)
 
-    def cancel(self) -> None:
-        """Give the timer back to the loop, for good, and forget who was to be called."""
-        self._ends_at = self._expired = None
+    def close(self) -> None:
+        """Give the timer back to the loop."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
 
-    def _fire_at(self, when: float) -> None:
-        self._timer, self._fires_at = self._loop.call_at(when, self._fire), when
+    def _expire(self) -> None:
+        now = self._loop.time()
+        for guest, _ in [*takewhile(lambda one: one[1] <= now, self._ends.items())]:
+            del self._ends[guest]
+            # Each in a call of its own, so that none depends on the others.
+            self._loop.call_soon(guest.expired, TimedOut(f"no {self._what} in time"))
+        first = next(iter(self._ends.values()), None)
+        self._timer = self._loop.call_at(first, self._expire) if first is not None else None
 
-    def _fire(self) -> None:
-        self._timer, self._fires_at = None, inf
-        if self._ends_at is None:
-            return
-        if self._loop.time() < self._ends_at:
-            self._fire_at(self._ends_at)
-        elif self._expired is not None:
-            self._expired(TimedOut(f"no {self._stage} in time"))
+
+class Stages:
+    """What the connections of a Listener wait for."""
+
+    __slots__ = ("hello", "open", "session")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, limits: ServerLimits) -> None:
+        self.hello = Stage(loop, "HEL", limits.hello_s)
+        self.open = Stage(loop, "OPN", limits.open_s)
+        self.session = Stage(loop, "an activated Session", limits.session_s)
+
+    def close(self) -> None:
+        """Give the timers back to the loop."""
+        for stage in (self.hello, self.open, self.session):
+            stage.close()
