@@ -57,6 +57,7 @@ def decode_acknowledge(bytes body not None):
     cdef const unsigned char *data = <const unsigned char *>PyBytes_AS_STRING(body)
     cdef uint32_t receive, send
 
+    load_protocol()             # nobody may have made a channel yet
     if PyBytes_GET_SIZE(body) != ACKNOWLEDGE_BODY:
         raise DecodingError(f"ACK of {len(body)} bytes")
     receive, send = number_at(data + 4), number_at(data + 8)
