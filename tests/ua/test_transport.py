@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import struct
+from dataclasses import replace
+from inspect import unwrap
 
 import pytest
 from asyncua import ua
@@ -10,9 +12,10 @@ from asyncua.ua import ua_binary
 from hypothesis import given
 from hypothesis import strategies as st
 
-from registrar.errors import DecodingError
+from registrar.errors import DecodingError, RegistrarError
 from registrar.status import StatusCode
 from registrar.ua.limits import MAX_URL, MIN_BUFFER_SIZE, ChannelLimits
+from registrar.ua.server_channel import ServerChannel
 from registrar.ua.transport import (
     HEADER,
     Acknowledge,
@@ -155,3 +158,34 @@ def test_arbitrary_bytes_raise_only_decoding_errors(decode: object, data: bytes)
 def test_strings_with_wrong_lengths_are_refused(length: int) -> None:
     with pytest.raises(DecodingError):
         decode_error(bytes(4) + struct.pack("<i", length) + b"four")
+
+
+ODD_HELLOS = {
+    "usual": hello(),
+    "longest URL": hello("u" * 4095),
+    "URL too long": hello("u" * 4096),
+    "no URL": hello(""),
+    "beyond ASCII": hello("opc.tcp://geräte/\ufffd"),
+    "small": hello(receive=8191),
+    "another version": replace(hello(), protocol_version=7),
+}
+"""HEL by what is special about it."""
+
+
+@pytest.mark.parametrize("data", [*map(encode_hello, ODD_HELLOS.values())], ids=[*ODD_HELLOS])
+@pytest.mark.parametrize("spoilt", [None, 28, -1], ids=["whole", "length", "last byte"])
+def test_both_channels_take_the_same_hello(data: bytes, spoilt: int | None) -> None:
+    changed = bytearray(data)
+    if spoilt is not None:
+        changed[spoilt] ^= 0xFF
+
+    assert _answer(ServerChannel, bytes(changed)) == _answer(unwrap(ServerChannel), bytes(changed))
+
+
+def _answer(make: type[ServerChannel], data: bytes) -> object:
+    channel = make(channel_id=1, identity_of=lambda _: None)
+    try:
+        events = channel.receive(data, 0)
+        return events, channel.acknowledge()
+    except RegistrarError as error:
+        return type(error), str(error), error.status
