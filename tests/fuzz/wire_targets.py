@@ -34,7 +34,7 @@ from registrar.ua.open_chunk import OpenContent, seal_plain
 from registrar.ua.security_policy import NONE
 from registrar.ua.server_channel import ServerChannel
 from registrar.ua.symmetric import PlainChunks
-from tests.ua.codecs import COMPILED, PYTHON, result
+from tests.ua.codecs import COMPILED, PYTHON, result, seen
 from tests.ua.samples import Sampler
 
 Channel = TypeVar("Channel", type[ServerChannel], type[ClientChannel])
@@ -87,6 +87,10 @@ def read_message(data: bytes) -> str:
     """Both coders take or refuse the same; what is taken can be written and read again."""
     outcome = result(COMPILED.decode_message, data, DECODER)
     assert outcome == result(PYTHON.decode_message, data, DECODER)
+    told = result(COMPILED.decode_response, data, DECODER)
+    assert told == result(PYTHON.decode_response, data, DECODER)
+    short = result(COMPILED.decode_call, data, DECODER)
+    assert short in (seen(None), result(PYTHON.decode_call, data, DECODER))
     if isinstance(outcome, type):
         return outcome.__name__
     try:
