@@ -49,10 +49,17 @@ cdef class Reader:
         return True
 
     cdef int descend(self) except -1:
-        """Go one level deeper."""
+        """Go one level deeper; the value there counts as an element."""
         self.depth -= 1
         if self.depth < 0:
             raise DecodingError("values are nested deeper than the limit")
+        return self.charge(1)
+
+    cdef int charge(self, Py_ssize_t count) except -1:
+        """Count elements that are about to be decoded."""
+        self.elements -= count
+        if self.elements < 0:
+            raise DecodingError("more elements than the limit")
         return 0
 
 

@@ -381,9 +381,7 @@ cdef bint came_again(Reader reader, Step step) except -1:
         return False
     if memcmp(reader.at, PyBytes_AS_STRING(reader.again_encoded), size) != 0:
         return False
-    reader.elements -= reader.again_elements
-    if reader.elements < 0:
-        raise DecodingError("more array elements than the limit")
+    reader.charge(reader.again_elements)
     reader.take(size)
     return True
 

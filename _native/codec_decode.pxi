@@ -11,9 +11,7 @@ cdef Py_ssize_t decode_count(Reader reader, Py_ssize_t minimum) except? -1:
         raise DecodingError(f"array of {count} elements that need no bytes")
     if count * minimum > reader.end - reader.at:
         raise DecodingError(f"array of {count} elements leaves the body")
-    reader.elements -= count
-    if reader.elements < 0:
-        raise DecodingError("more array elements than the limit")
+    reader.charge(count)
     return count
 
 
@@ -142,6 +140,8 @@ cdef object decode_diagnostic_info(Reader reader, int levels):
         DIAGNOSTIC_INFOS.set(info, i, get_int32(reader) if mask & INDEX_BITS[i] else None)
     DIAGNOSTIC_INFOS.set(info, 4, decode_string(reader) if mask & 0x10 else None)
     DIAGNOSTIC_INFOS.set(info, 5, decode_status(reader) if mask & 0x20 else None)
+    if mask & 0x40:
+        reader.charge(1)
     DIAGNOSTIC_INFOS.set(
         info, 6, decode_diagnostic_info(reader, levels - 1) if mask & 0x40 else None)
     DIAGNOSTIC_INFOS.set(info, 7, 0)

@@ -296,7 +296,7 @@ class TicketSnapshot:
             self._authorities.stopped
             or not any(anchor in above for anchor in path.anchors)
             or any(one.name_constraints is not None for one in above)
-            or any(one.certificate != leaf.thumbprint for one in path.suppressed)
+            or any(one.certificate != leaf for one in path.suppressed)
             or not any(crl.is_fresh(self._now) for crl in crls)
         ):
             return

@@ -45,14 +45,25 @@ class Budget:
         self.elements = limits.max_elements
 
     def descend(self) -> None:
-        """Go one level deeper.
+        """Go one level deeper; the value there counts as an element.
 
         Raises:
-            DecodingError: the limit is reached.
+            DecodingError: a limit is reached.
         """
         self.depth -= 1
         if self.depth < 0:
             raise DecodingError("values are nested deeper than the limit")
+        self.charge(1)
+
+    def charge(self, count: int) -> None:
+        """Count elements that are about to be decoded.
+
+        Raises:
+            DecodingError: the limit is reached.
+        """
+        self.elements -= count
+        if self.elements < 0:
+            raise DecodingError("more elements than the limit")
 
 
 Decoder = Callable[[bytes, int, Budget], tuple[Any, int]]
@@ -78,9 +89,7 @@ def decode_count(data: bytes, at: int, budget: Budget, minimum: int) -> tuple[in
         raise DecodingError(f"array of {count} elements that need no bytes")
     if count * minimum > len(data) - at:
         raise DecodingError(f"array of {count} elements leaves the body")
-    budget.elements -= count
-    if budget.elements < 0:
-        raise DecodingError("more array elements than the limit")
+    budget.charge(count)
     return count, at
 
 
@@ -295,6 +304,7 @@ def _decode_diagnostic_info(
     if mask & 0x20:
         info.InnerStatusCode, at = decode_status(data, at, budget)
     if mask & 0x40:
+        budget.charge(1)
         inner, at = _decode_diagnostic_info(data, at, budget, levels - 1)
         info.InnerDiagnosticInfo = inner
     return info, at

@@ -112,7 +112,7 @@ class DecoderLimits:
     """Levels of nested Variants, ExtensionObjects and recursive structures."""
 
     max_elements: int = 1_000_000
-    """Elements of all arrays of one message together."""
+    """Elements of all arrays of one message, and values nested in others, together."""
 
     def __post_init__(self) -> None:
         _check(self, DECODER_BOUNDS)

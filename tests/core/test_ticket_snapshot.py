@@ -224,6 +224,25 @@ def test_an_issuer_of_whose_revocations_nothing_is_known_is_not_learned() -> Non
     assert len(made.issuers) == 0
 
 
+@pytest.mark.parametrize("above", [True, False])
+def test_an_issuer_is_learned_unless_something_above_the_leaf_was_suppressed(above: bool) -> None:
+    top = root("a root")
+    issuing = top.issue("issuing", is_ca=True)
+    der = issuing.issue("device", uris=[URI]).der
+    crls = [issuing.crl(), *([] if above else [top.crl()])]
+    made = TicketSnapshot(
+        VERIFIER,
+        route=OUT,
+        now=NOW,
+        authorities=DeviceIdentityAuthorities(trusting(issuing, issuers=[top], crls=crls)),
+    )
+
+    verdicts = made.judge([resigned(device_payload(URI))], [der])
+
+    assert list(verdicts.status) == [GENUINE]
+    assert len(made.issuers) == (not above)
+
+
 def test_the_policy_for_devices_is_asked() -> None:
     ca = root("without a CRL")
     der = ca.issue("device", uris=[URI], pointer=True).der

@@ -140,8 +140,8 @@ def test_diagnostic_info_is_bounded(codec: Codec, offset: int, fits: bool) -> No
 
 @pytest.mark.parametrize(("offset", "fits"), [(-1, True), (0, True), (1, False)])
 def test_the_elements_of_a_message_are_bounded(codec: Codec, offset: int, fits: bool) -> None:
-    limits = DecoderLimits(max_elements=12)
-    # Two arrays of bytes in an array of two Variants.
+    limits = DecoderLimits(max_elements=15)
+    # Two arrays of bytes in an array of two Variants: 10, 2, and the three Variants.
     data = b"\x98" + int32(2) + (b"\x83" + int32(5) + bytes(5)) + b"\x83" + int32(5 + offset)
     data += bytes(5 + offset)
 
@@ -150,6 +150,22 @@ def test_the_elements_of_a_message_are_bounded(codec: Codec, offset: int, fits: 
         return
     with pytest.raises(DecodingError, match="elements"):
         codec.decode_value(data, limits)
+
+
+NESTED = {
+    "DataValues in Variants": b"\x17\x01" * 10 + b"\0",
+    "levels of a DiagnosticInfo": b"\x19" + b"\x40" * 9 + b"\0",
+    "an array of them": b"\x99" + int32(2) + (b"\x40" * 3 + b"\0") + (b"\x40" * 4 + b"\0"),
+}
+"""Ten elements each. Uncounted, 1 MB of them took a second, at two bytes each."""
+
+
+@pytest.mark.parametrize("data", NESTED.values(), ids=NESTED)
+def test_what_is_nested_in_a_value_counts_as_elements(codec: Codec, data: bytes) -> None:
+    codec.decode_value(data, DecoderLimits(max_elements=10))
+
+    with pytest.raises(DecodingError, match="elements"):
+        codec.decode_value(data, DecoderLimits(max_elements=9))
 
 
 @pytest.mark.clause("OPC 10000-6 §5.2.2.16")
