@@ -55,9 +55,14 @@ compiled: build
 	$(BIN)/python -c 'from registrar.native import missing_extensions as m; raise SystemExit(f"not compiled: {m()}" if m() else 0)'
 
 # The Python bodies first, so that the closing line is that of the full, compiled run.
-# Slow tests run whole enrolments, which the fast ones cover room by room for both bodies.
+# Slow tests run whole enrolments, which the fast ones cover room by room for both bodies; those of
+# the wire (foreign peers, attackers, F13, F14) run with both.
+WIRE_TESTS := tests/ua tests/wire \
+	$(addprefix tests/scenarios/test_,cut_anywhere.py endpoint_elsewhere.py)
+
 test: lint compiled
 	REGISTRAR_PURE=1 $(BIN)/python -m pytest -m 'not slow'
+	REGISTRAR_PURE=1 $(BIN)/python -m pytest -m slow $(WIRE_TESTS)
 	$(BIN)/python -m pytest
 
 # Both bodies, as each runs lines that the other replaces.
