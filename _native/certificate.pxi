@@ -8,6 +8,7 @@ cdef enum:
     SAN_URIS = 8                # URIs of one certificate; with more the twin is asked
     MAX_CERTIFICATE = 16384     # bytes, as in registrar.core.certificate
     MAX_NAMES = 64              # entries of one subjectAltName, as there
+    MAX_NAME = 1000             # bytes of a Name; with more the twin is asked, which takes 1024
     SUBJECT_ALT_NAME = 17       # last byte of the object identifiers 2.5.29.x
 
 
@@ -89,6 +90,8 @@ cdef bint is_name(Span name) noexcept nogil:
     """Tell whether a Name has one attribute in each part, in printable ASCII."""
     cdef Span part, attribute, kind, text
 
+    if size_of(&name) > MAX_NAME:
+        return False
     while size_of(&name):
         if not take(&name, 0x31, &part) or not take(&part, 0x30, &attribute) or size_of(&part):
             return False

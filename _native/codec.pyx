@@ -143,6 +143,8 @@ cdef class Coder:
         cdef Plan plan = self.plan_of(cls)
         cdef Py_ssize_t i
 
+        if not plan.steps or (<Step> plan.steps[0]).name != "RequestHeader":
+            raise Misuse(f"a {cls.__name__} is no request")
         writer.depth = MAX_ENCODED_LEVELS
         put(writer, PyBytes_AS_STRING(prefix), PyBytes_GET_SIZE(prefix))
         try:

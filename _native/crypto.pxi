@@ -80,6 +80,8 @@ cdef int recognise(const unsigned char *data, Py_ssize_t size) noexcept nogil:
         return -1
     if memcmp(data + size - 5, b"\x02\x03\x01\x00\x01", 5) != 0:
         return -1
+    if data[24] != 0x30 or data[25] != 0x82 or ((data[26] << 8) | data[27]) != size - 28:
+        return -1
     if data[28] != 0x02 or data[29] != 0x82 or data[32] != 0 or data[33] < 0x80:
         return -1
     if 34 + ((data[30] << 8) | data[31]) - 2 + 5 != size or data[size - 6] & 1 == 0:

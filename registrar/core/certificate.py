@@ -31,7 +31,10 @@ MAX_CHAIN_LENGTH = 10
 """Certificates in one chain, root included."""
 
 MAX_NAMES = 64
-"""Entries of one subjectAltName, and subtrees of one nameConstraints."""
+"""Entries of one subjectAltName or extendedKeyUsage, and subtrees of one nameConstraints."""
+
+MAX_NAME_BYTES = 1024
+"""A usual subject or issuer has some 100; names are kept, by their parts."""
 
 _PARSED = 512
 """Certificates kept parsed. A plant's CAs are few and stand in every Ticket and chain."""
@@ -169,9 +172,13 @@ class Certificate:
 
     def _read(self) -> None:
         """Read all that the library reads."""
-        self.not_before = self.parsed.not_valid_before_utc
-        self.not_after = self.parsed.not_valid_after_utc
-        extensions = self.parsed.extensions
+        # Thrown away, because it keeps an object for each part of each extension.
+        parsed = x509.load_der_x509_certificate(self.der)
+        if parsed.version is not x509.Version.v3:
+            raise DecodingError("not an X.509 v3 certificate")
+        self.not_before = parsed.not_valid_before_utc
+        self.not_after = parsed.not_valid_after_utc
+        extensions = parsed.extensions
         self.san_uris = ()
         self.dns_names: tuple[str, ...] = ()
         self.ip_addresses: tuple[IPv4Address | IPv6Address, ...] = ()
@@ -211,6 +218,8 @@ class Certificate:
         elif isinstance(value, x509.KeyUsage):
             self.key_usage = value
         elif isinstance(value, x509.ExtendedKeyUsage):
+            if len(value) > MAX_NAMES:
+                raise DecodingError(f"more than {MAX_NAMES} usages in extendedKeyUsage")
             self.extended_key_usage = frozenset(usage.dotted_string for usage in value)
         elif isinstance(value, x509.SubjectKeyIdentifier):
             self.ski = value.digest
@@ -373,10 +382,7 @@ def _from_der(der: bytes) -> Certificate:
     if plain is not None:
         return Certificate(der, PlainLeaf._make(plain))
     try:
-        certificate = Certificate(der, outline(der))
-        if certificate.parsed.version is not x509.Version.v3:
-            raise DecodingError("not an X.509 v3 certificate")
-        return certificate
+        return Certificate(der, outline(der))
     except DecodingError as error:
         raise CertificateRejected(str(error)) from error
     except UNREADABLE as error:
@@ -419,6 +425,9 @@ def outline(der: bytes) -> Outline:
     if der[tbs_end:algorithm_end] != inner:
         raise DecodingError("the signature algorithms inside and outside differ")
     asn1.expect_signature(der, algorithm_end, end)
+    for name in (issuer, subject):
+        if len(name) > MAX_NAME_BYTES:
+            raise DecodingError(f"a name of {len(name)} bytes exceeds {MAX_NAME_BYTES}")
     return Outline(
         issuer=issuer, subject=subject, public_key=der[key_at:at], tbs=der[outer:tbs_end]
     )

@@ -278,9 +278,10 @@ class Provisioning:
     async def resumed(self, way: Way) -> Dca:
         """Return the Session by ``way`` if it outlived the changes, else ``reopened``."""
         try:
-            dca = await self._link.open(way)
-            await dca.diagnostics()
-        except (Rejected, Unavailable):
+            async with asyncio.timeout(self._settings.client.close_s):
+                dca = await self._link.open(way)
+                await dca.diagnostics()
+        except (Rejected, Unavailable, TimeoutError):
             return await self.reopened(way)
         return dca
 

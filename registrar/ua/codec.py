@@ -242,6 +242,8 @@ class MessageCoder:
 
     def encode_request(self, request: Any, head: RequestHead) -> bytes:
         """Return the body of a request with this head for its RequestHeader; else as ``encode``."""
+        if not hasattr(request, "RequestHeader"):
+            raise Misuse(f"a {type(request).__name__} is no request")
         request.RequestHeader = _header_of(head)
         return self.encode(request)
 

@@ -120,11 +120,14 @@ async def _uris_and_groups(
     answers = iter(
         await browse_objects(client, [folder for folder in folders if folder is not None])
     )
+    # A group is met once for each reference to it.
     members = [
-        [
-            (_checked(local(reference.NodeId)), reference.BrowseName.Name)
-            for reference in (next(answers)[:MAX_GROUPS] if folder is not None else [])
-        ]
+        list(
+            {
+                _checked(local(reference.NodeId)): reference.BrowseName.Name
+                for reference in (next(answers) if folder is not None else [])
+            }.items()
+        )[:MAX_GROUPS]
         for folder in folders
     ]
     flat = [member for group in members for member in group]

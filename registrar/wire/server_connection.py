@@ -341,15 +341,14 @@ class ServerConnection(asyncio.Protocol):
         if peer.certificate is not None:
             self._host.keys.remember(self.address)
         self._tokens += 1
-        now, nonce = self._loop.time(), os.urandom(requested.policy.nonce_size)
-
-        def accept() -> bytes:
-            if self._is_doomed:  # the number of an OPN that is not sent would be missed
-                return b""
-            return self._channel.accept_open(
-                requested, token_id=self._tokens, nonce=nonce, created_at=created_at, now=now
-            )
-
+        accept = partial(
+            self._channel.accept_open,
+            requested,
+            token_id=self._tokens,
+            nonce=os.urandom(requested.policy.nonce_size),
+            created_at=created_at,
+            now=self._loop.time(),
+        )
         bits = peer.identity.key_bits if peer.identity is not None else 0
         if requested.renewal:  # on the loop, or a response would overtake the OPN and its number
             bits = min(bits, MAX_INLINE_BITS)
@@ -400,17 +399,22 @@ class ServerConnection(asyncio.Protocol):
     def _private(self, bits: int, job: Callable[[], T], then: Callable[[T], None]) -> None:
         """Run ``job`` as private-key work where it is some, then hand its result on."""
         if bits:
-            self._host.keys.hand_over(self.address, bits, job, partial(self._settle, then))
+            work = partial(self._while_needed, job)
+            self._host.keys.hand_over(self.address, bits, work, partial(self._settle, then))
         else:
             then(job())
 
-    def _settle(self, then: Callable[[T], None], result: T, error: Exception | None) -> None:
+    def _while_needed(self, job: Callable[[], T]) -> T | None:
+        """Spare the work for a peer that is gone; the number of an OPN not sent would be missed."""
+        return None if self.is_closed or self._is_doomed else job()
+
+    def _settle(self, then: Callable[[T], None], result: T | None, error: Exception | None) -> None:
         if self.is_closed or self._is_doomed:
             return
         try:
             if error is not None:
                 raise error
-            then(result)
+            then(cast(T, result))
         except Exception as failure:  # a job ends here
             self._refuse(_translated(failure))
 

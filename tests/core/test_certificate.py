@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from contextlib import suppress
 from ipaddress import ip_address
 
@@ -9,15 +10,18 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.x509.oid import NameOID
 from hypothesis import given
 from hypothesis import strategies as st
 
 from registrar.core.certificate import (
     MAX_CERTIFICATE_BYTES,
     MAX_CHAIN_LENGTH,
+    MAX_NAME_BYTES,
     MAX_NAMES,
     Certificate,
     decode_chain,
+    outline,
     split_chain,
 )
 from registrar.core.der import SEQUENCE, encode
@@ -300,3 +304,45 @@ def test_a_certificate_of_the_first_version_is_refused() -> None:
 
     with pytest.raises(CertificateRejected, match="v3"):
         Certificate.from_der(whole.encode())
+
+
+# What a stranger may make us keep
+
+
+def test_little_is_kept_of_the_extensions_of_a_certificate() -> None:
+    """Certificates are remembered, those of strangers as well."""
+    points = [x509.DistributionPoint([x509.UniformResourceIdentifier("")] * 1700, None, None, None)]
+    extension = x509.CRLDistributionPoints(points)
+    ders = [root(f"{number}", extensions=[(extension, False)]).der for number in range(16)]
+    tracemalloc.start()
+    kept = [Certificate(der, outline(der)) for der in ders]
+    size, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    assert all(one.has_revocation_pointer for one in kept)
+    assert size < 2 * sum(map(len, ders))
+
+
+@pytest.mark.parametrize(("usages", "fits"), [(64, True), (65, False)])
+def test_a_certificate_has_few_extended_usages(usages: int, fits: bool) -> None:
+    kinds = [x509.ObjectIdentifier(f"1.3.6.1.4.1.{number}") for number in range(usages)]
+
+    if fits:
+        assert len(make("device", extended=kinds).certificate.extended_key_usage or ()) == usages
+    else:
+        with pytest.raises(CertificateRejected, match="more than 64 usages"):
+            make("device", extended=kinds)
+
+
+@pytest.mark.parametrize(("last", "fits"), [(34, True), (35, False)])
+def test_a_name_is_short(last: int, fits: bool) -> None:
+    units = [*[64] * 13, last]
+    subject = x509.Name(
+        [x509.NameAttribute(NameOID.ORGANIZATIONAL_UNIT_NAME, "n" * size) for size in units]
+    )
+
+    if fits:
+        assert len(make(subject).certificate.subject_bytes) == MAX_NAME_BYTES
+    else:
+        with pytest.raises(CertificateRejected, match=f"a name of {MAX_NAME_BYTES + 1} bytes"):
+            make(subject)

@@ -11,7 +11,10 @@ from typing import Any
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import padding
 
+from registrar.core import der as asn1
 from registrar.core.certificate import Certificate, outline, read_plain_leaf
 from registrar.core.path import SignatureBudget, validate_path
 from registrar.core.trust import TrustList
@@ -100,6 +103,24 @@ def test_a_leaf_is_recognised_where_its_issuer_has_another_name(name: str) -> No
     assert (certificate.plain is None) is reference.is_self_issued
     assert certificate.is_self_issued is reference.is_self_issued
     assert reference.is_self_issued is (reference.subject_name == reference.issuer_name)
+
+
+def test_a_leaf_whose_key_cannot_be_read_is_left_to_the_library() -> None:
+    """Its CA signed it; the length inside the key leaves the key."""
+    good = leaf()
+    broken = good.public_key_der.replace(b"\x30\x82\x01\x0a", b"\x30\x82\x21\x0a")
+    tbs = good.tbs_bytes.replace(good.public_key_der, broken)
+    key = rsa_key(number=1)
+    signature = key.sign(tbs, padding.PKCS1v15(), hashes.SHA256())
+    algorithm = bytes.fromhex("300d06092a864886f70d01010b0500")
+    bits = asn1.encode(asn1.BIT_STRING, b"\0" + signature)
+    der = asn1.encode(asn1.SEQUENCE, tbs + algorithm + bits)
+
+    certificate = Certificate.from_der(der)
+
+    assert certificate.plain is None
+    with pytest.raises(CertificateRejected, match="public key"):
+        validate_path(certificate, trust=trusting(CA), now=NOW, options=DEVICE_IDENTITY)
 
 
 @pytest.mark.parametrize("ca", [CA, CURVE])

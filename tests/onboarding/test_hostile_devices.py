@@ -6,6 +6,7 @@ others   onboarded, as if it were not there
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import random
 import uuid
@@ -21,7 +22,7 @@ from registrar.enrolment import Outcome
 from registrar.enrolment.campaign import MAX_DETAIL
 from registrar.errors import Reason
 from registrar.onboarding import PushSettings
-from registrar.simulate.plant import TicketRoute
+from registrar.simulate.plant import TicketRoute, Validation
 from registrar.store.invariants import check
 from registrar.wire.dca_applications import MAX_URI
 from registrar.wire.limits import ClientLimits
@@ -33,6 +34,8 @@ NODE: Callable[..., ua.ExpandedNodeId] = ua.ExpandedNodeId
 T24 = pytest.mark.clause("T24")
 SETTINGS = push_settings(client=ClientLimits(request_s=1.0, close_s=0.2))
 URI = "urn:alpha.example.com:alpha-drive:s-0000:application-1"
+DIAGNOSED = 2
+"""Values that are read to see whether a Session outlived the changes."""
 
 
 async def end_with(
@@ -173,6 +176,43 @@ async def test_certificates_in_slots_are_certificates(
     outcome = await end_with(backdrop, tmp_path, lie)
 
     assert (outcome.state, outcome.reason) == (State.REFUSED, Reason.CHANGES_NOT_EFFECTIVE)
+
+
+@T24
+async def test_a_group_that_is_named_twice_is_one(backdrop: Backdrop, tmp_path: Path) -> None:
+    """A node is browsed once for each reference to it."""
+
+    def twice(response: Any) -> Any:
+        for result in getattr(response, "Results", None) or ():
+            if isinstance(result, ua.BrowseResult):
+                result.References = 2 * list(result.References or ())
+        return response
+
+    async with backdrop.stage(tmp_path, device(1, applications=1), settings=SETTINGS) as stage:
+        with lying({stage.devices[0]: twice}):
+            outcome = await stage.end_of()
+        assert check(stage.store.path) == []
+
+    assert (outcome.state, outcome.reason) == (State.ONBOARDED, None)
+
+
+@T24
+async def test_a_session_that_says_nothing_after_the_changes_is_opened_again(
+    backdrop: Backdrop, tmp_path: Path
+) -> None:
+    silent = asyncio.Event()
+
+    def hang(response: Any) -> Any:
+        is_diagnosis = isinstance(response, ua.ReadResponse) and len(response.Results) == DIAGNOSED
+        return silent.wait() if is_diagnosis else response
+
+    settings = push_settings(client=ClientLimits(request_s=60, close_s=0.1))
+    plan = device(1, applications=1, validation=Validation.ACTIVE)
+    async with backdrop.stage(tmp_path, plan, settings=settings) as stage, asyncio.timeout(6):
+        with lying({stage.devices[0]: hang}):
+            outcome = await stage.end_of()
+
+    assert (outcome.state, outcome.reason) == (State.ONBOARDED, None)
 
 
 # Anything at all
