@@ -8,10 +8,14 @@ from datetime import UTC, datetime
 import pytest
 
 from registrar.status import StatusCode
+from registrar.ua.application_identity import ApplicationIdentity
 from registrar.ua.client_channel import ClientChannel
 from registrar.ua.events import OpenReceived
 from registrar.ua.transport import ErrorMessage, encode_error
+from registrar.wire.server_connection import ServerConnection
+from tests.wire.memory import join
 from tests.wire.plant import Plant
+from tests.wire.raw import RawClient
 from tests.wire.test_listener import socket_to
 
 T14 = pytest.mark.clause("T14")
@@ -54,3 +58,30 @@ async def open_channel(
     assert isinstance(opened, OpenReceived)
     channel.process_open(opened)
     return channel
+
+
+# Private keys
+
+
+@T14
+@pytest.mark.parametrize(("is_trusted", "signatures"), [(True, 1), (False, 0)])
+async def test_nothing_is_signed_for_a_stranger(
+    plant: Plant,
+    client_identity: ApplicationIdentity,
+    stranger: ApplicationIdentity,
+    is_trusted: bool,
+    signatures: int,
+) -> None:
+    client = RawClient(plant, client_identity if is_trusted else stranger)
+    connection = ServerConnection(plant.listener)
+    channel = connection._channel
+    join(client.connection, connection)
+    await asyncio.wait([client.connection.opened], timeout=5)
+
+    assert plant.admitted.is_set()
+    assert (client.connection.opened.exception() is None) is is_trusted
+    assert channel.private_key_operations == OPEN_BLOCKS + signatures
+
+
+OPEN_BLOCKS = 2
+"""Of a key with 2048 bits in the OPN of a Client: each is decrypted."""
