@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
@@ -12,10 +13,11 @@ from registrar.ua.application_identity import ApplicationIdentity
 from registrar.ua.client_channel import ClientChannel
 from registrar.ua.events import OpenReceived
 from registrar.ua.transport import ErrorMessage, encode_error
+from registrar.wire import Client, KeyQueue
 from registrar.wire.server_connection import ServerConnection
 from tests.wire.memory import join
 from tests.wire.plant import Plant
-from tests.wire.raw import RawClient
+from tests.wire.raw import RawClient, refusal_of
 from tests.wire.test_listener import socket_to
 
 T14 = pytest.mark.clause("T14")
@@ -85,3 +87,49 @@ async def test_nothing_is_signed_for_a_stranger(
 
 OPEN_BLOCKS = 2
 """Of a key with 2048 bits in the OPN of a Client: each is decrypted."""
+
+
+class NotingKeys:
+    """The queue of a Listener; it notes whose jobs it is given, and whom it is to know."""
+
+    def __init__(self, keys: KeyQueue) -> None:
+        self._keys = keys
+        self.rows: list[str] = []
+        self.known: list[str] = []
+        self.make_way = keys.make_way
+
+    def hand_over(self, address: str, *job: Any) -> None:
+        self.rows.append(address)
+        self._keys.hand_over(address, *job)
+
+    def submit(self, address: str, *job: Any) -> asyncio.Future[Any]:
+        self.rows.append(address)
+        return self._keys.submit(address, *job)
+
+    def remember(self, address: str) -> None:
+        self.known.append(address)
+        self._keys.remember(address)
+
+
+@pytest.fixture
+def keys(plant: Plant, monkeypatch: pytest.MonkeyPatch) -> NotingKeys:
+    """Return the queue that the Listener has from now on."""
+    noting = NotingKeys(plant.listener.keys)
+    monkeypatch.setattr(plant.listener, "keys", noting)
+    return noting
+
+
+@T25
+async def test_an_address_is_known_once_its_peer_is_trusted(
+    plant: Plant,
+    keys: NotingKeys,
+    client_identity: ApplicationIdentity,
+    stranger: ApplicationIdentity,
+) -> None:
+    await refusal_of(Client.connect(plant.url, security=plant.security(stranger)))
+    async with await Client.connect(plant.url):  # without security
+        assert plant.admitted.is_set()
+        assert keys.known == []
+
+    async with await Client.connect(plant.url, security=plant.security(client_identity)):
+        assert keys.known == ["127.0.0.1"]
