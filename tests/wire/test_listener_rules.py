@@ -133,3 +133,16 @@ async def test_an_address_is_known_once_its_peer_is_trusted(
 
     async with await Client.connect(plant.url, security=plant.security(client_identity)):
         assert keys.known == ["127.0.0.1"]
+
+
+@T25
+async def test_each_peer_waits_in_a_row_of_its_own(
+    plant: Plant, keys: NotingKeys, client_identity: ApplicationIdentity
+) -> None:
+    security = plant.security(client_identity)
+    for host in ("127.0.0.2", "127.0.0.3"):
+        keys.rows.clear()
+        async with await Client.connect(plant.url, security=security, local_host=host) as client:
+            assert keys.rows == [host] * 2  # reads the OPN, and answers it
+            await client.create_session()
+            assert keys.rows == [host] * 3  # signs for the Session
