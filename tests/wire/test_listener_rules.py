@@ -13,9 +13,9 @@ from registrar.ua.application_identity import ApplicationIdentity
 from registrar.ua.client_channel import ClientChannel
 from registrar.ua.events import OpenReceived
 from registrar.ua.transport import ErrorMessage, encode_error
-from registrar.wire import Client, KeyQueue
+from registrar.wire import Client, ClientLimits, KeyQueue
 from registrar.wire.server_connection import ServerConnection
-from tests.wire.memory import join
+from tests.wire.memory import Clock, join
 from tests.wire.plant import Plant
 from tests.wire.raw import RawClient, refusal_of
 from tests.wire.test_listener import socket_to
@@ -146,3 +146,46 @@ async def test_each_peer_waits_in_a_row_of_its_own(
             assert keys.rows == [host] * 2  # reads the OPN, and answers it
             await client.create_session()
             assert keys.rows == [host] * 3  # signs for the Session
+
+
+# Stages
+
+
+@pytest.fixture
+async def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """Return the time of the test."""
+    return Clock(monkeypatch)
+
+
+@T25
+async def test_a_renewal_leaves_the_time_for_a_session_as_it_is(
+    plant: Plant, clock: Clock, client_identity: ApplicationIdentity
+) -> None:
+    client = RawClient(plant, client_identity, limits=ClientLimits(token_lifetime_s=26))
+    join(client.connection, ServerConnection(plant.listener))
+    await client.connection.opened
+
+    await clock.pass_by(20)  # the token is renewed after 19.5 s
+    assert len(client.channel.tokens) == 2
+    await clock.pass_by(9.9)
+    assert not plant.listener.refusals
+    await clock.pass_by(0.2)
+
+    assert plant.listener.refusals == {StatusCode.BadTimeout: 1}
+
+
+@T25
+async def test_a_renewal_gives_a_channel_in_use_no_end(
+    plant: Plant, clock: Clock, client_identity: ApplicationIdentity
+) -> None:
+    client = RawClient(plant, client_identity, limits=ClientLimits(token_lifetime_s=52))
+    join(client.connection, ServerConnection(plant.listener))
+    await client.connection.opened
+    created = await client.create(timeout_s=3_600)
+    await client.activate(created.AuthenticationToken, created.ServerNonce)
+
+    await clock.pass_by(39.1)  # the token is renewed after 39 s
+    assert len(client.channel.tokens) == 2
+    await clock.pass_by(30.1)
+
+    assert await client.read(created.AuthenticationToken)
