@@ -91,6 +91,7 @@ class RawClient:
         nonce: bytes | None = None,
         uri: str = CLIENT_URI,
         timeout_s: float = 60,
+        max_response_size: int = 0,
     ) -> ua.CreateSessionResult:
         """Create a Session; the arguments replace what an honest Client says."""
         request = ua.CreateSessionRequest()
@@ -102,6 +103,7 @@ class RawClient:
         given = own if certificate is None else certificate
         parameters.ClientCertificate = ua.ByteString(given)
         parameters.RequestedSessionTimeout = ua.Double(timeout_s * 1000)
+        parameters.MaxResponseMessageSize = ua.UInt32(max_response_size)
         response = await self.ask(request, ua.CreateSessionResponse)
         result: ua.CreateSessionResult = response.Parameters
         return result

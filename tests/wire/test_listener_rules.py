@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import os
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from asyncua import ua
 
+from registrar.errors import SecurityChecksFailed
 from registrar.status import StatusCode
 from registrar.ua.application_identity import ApplicationIdentity
 from registrar.ua.client_channel import ClientChannel
+from registrar.ua.codec import encode_message
 from registrar.ua.events import OpenReceived
 from registrar.ua.transport import ErrorMessage, encode_error
-from registrar.wire import Client, ClientLimits, KeyQueue
+from registrar.wire import Client, ClientLimits, KeyQueue, ServerLimits
 from registrar.wire.server_connection import ServerConnection
+from registrar.wire.sessions import SessionTable
 from tests.wire.memory import Clock, join
-from tests.wire.plant import Plant
+from tests.wire.plant import COUNTER, ECHO, Plant, string
 from tests.wire.raw import RawClient, refusal_of
 from tests.wire.test_listener import socket_to
 
@@ -189,3 +195,71 @@ async def test_a_renewal_gives_a_channel_in_use_no_end(
     await clock.pass_by(30.1)
 
     assert await client.read(created.AuthenticationToken)
+
+
+# What is kept, and what is sent
+
+
+@T25
+@pytest.mark.parametrize(("used", "is_known"), [(2, True), (3, True), (4, False)])
+def test_only_so_many_nonces_are_remembered(used: int, is_known: bool) -> None:
+    limits = LIMITS(client_nonces=3)
+    nonces = SessionTable(limits, random=os.urandom, closed=lambda _: None).nonces
+    first, *_, last = (bytes([number]) * 32 for number in range(used))
+    for number in range(used):
+        nonces.use(bytes([number]) * 32)
+
+    for nonce in [first, last] if is_known else [last]:
+        with pytest.raises(SecurityChecksFailed) as caught:
+            nonces.use(nonce)
+        assert caught.value.status is StatusCode.BadNonceInvalid
+    if not is_known:
+        nonces.use(first)
+
+
+LIMITS: Callable[..., ServerLimits] = ServerLimits
+
+
+@pytest.mark.clause("OPC 10000-4 §5.7.2")
+@pytest.mark.parametrize(("more", "is_sent"), [(-1, True), (0, True), (1, False)])
+async def test_a_response_is_no_longer_than_its_client_takes(
+    plant: Plant, client_identity: ApplicationIdentity, more: int, is_sent: bool
+) -> None:
+    limit = 40_000
+    async with RawClient(plant, client_identity) as client:
+        created = await client.create(max_response_size=limit)
+        token = created.AuthenticationToken
+        await client.activate(token, created.ServerNonce)
+        empty = size_of(await client.ask(echo(""), ua.CallResponse, token))
+
+        asking = client.ask(echo("e" * (limit - empty + more)), ua.CallResponse, token)
+        if is_sent:
+            assert size_of(await asking) == limit + more
+        else:
+            assert (await refusal_of(asking)).status is StatusCode.BadResponseTooLarge
+            assert plant.listener.refusals == {StatusCode.BadResponseTooLarge: 1}
+        assert await client.read(token)  # the channel goes on
+
+
+async def test_a_client_that_takes_no_fault_either_is_cut(
+    plant: Plant, client_identity: ApplicationIdentity
+) -> None:
+    async with RawClient(plant, client_identity) as client:
+        await refusal_of(client.create(max_response_size=1))
+        async with asyncio.timeout(5):
+            await client.connection.closed
+
+
+def size_of(response: ua.CallResponse) -> int:
+    """Return how many bytes the Server sent; a Client keeps no header of a good response."""
+    response.ResponseHeader = ua.ResponseHeader()
+    return len(encode_message(response))
+
+
+def echo(text: str) -> ua.CallRequest:
+    """Return the call of a Method that says ``text`` again."""
+    request = ua.CallRequest()
+    request.Parameters.MethodsToCall = [
+        ua.CallMethodRequest(ObjectId=COUNTER, MethodId=ECHO, InputArguments=[string(text)])
+    ]
+    return request
