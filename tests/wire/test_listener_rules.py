@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
@@ -263,3 +264,22 @@ def echo(text: str) -> ua.CallRequest:
         ua.CallMethodRequest(ObjectId=COUNTER, MethodId=ECHO, InputArguments=[string(text)])
     ]
     return request
+
+
+@T25
+async def test_tcp_keeps_an_accepted_connection_alive(
+    plant: Plant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    accepted: list[asyncio.BaseTransport] = []
+    made = ServerConnection.connection_made
+
+    def note(connection: ServerConnection, transport: asyncio.BaseTransport) -> None:
+        accepted.append(transport)
+        made(connection, transport)
+
+    monkeypatch.setattr(ServerConnection, "connection_made", note)
+    async with await Client.connect(plant.url):
+        (transport,) = accepted
+        own = transport.get_extra_info("socket")
+
+        assert own.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
