@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from asyncua import ua
 
-from registrar.errors import SecurityChecksFailed
+from registrar.errors import DecodingError, SecurityChecksFailed
 from registrar.status import StatusCode
 from registrar.ua.application_identity import ApplicationIdentity
 from registrar.ua.client_channel import ClientChannel
@@ -22,7 +22,7 @@ from registrar.ua.transport import ErrorMessage, encode_error
 from registrar.wire import Client, ClientLimits, KeyQueue, ServerLimits
 from registrar.wire.server_connection import ServerConnection
 from registrar.wire.sessions import SessionTable
-from tests.wire.memory import Clock, join
+from tests.wire.memory import Clock, Transport, join
 from tests.wire.plant import COUNTER, ECHO, Plant, string
 from tests.wire.raw import RawClient, refusal_of
 from tests.wire.test_listener import socket_to
@@ -283,3 +283,68 @@ async def test_tcp_keeps_an_accepted_connection_alive(
         own = transport.get_extra_info("socket")
 
         assert own.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+
+
+# The log
+
+
+class Hearing(asyncio.Protocol):
+    """A peer that takes what comes."""
+
+    def __init__(self) -> None:
+        self.heard: list[bytes] = []
+
+    def data_received(self, data: bytes) -> None:
+        self.heard.append(data)
+
+
+@T25
+async def test_a_bad_connection_is_counted_and_logged_once(
+    plant: Plant, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Though it says more, and its time ends before it has read the ERR."""
+    connection, peer = ServerConnection(plant.listener), Hearing()
+    connection.connection_made(Transport(connection, peer))
+    for _ in range(2):
+        connection.data_received(b"GET / HTTP/1.1\r\n\r\n")
+    await clock.pass_by(plant.listener.limits.hello_s)
+
+    assert plant.listener.refusals.total() == 1
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+    assert [data[:4] for data in peer.heard] == [b"ERRF"]
+
+
+@T25
+@pytest.mark.parametrize("refusals", [6, 7, 8])
+async def test_an_address_has_six_lines_a_minute(
+    plant: Plant, clock: Clock, caplog: pytest.LogCaptureFixture, refusals: int
+) -> None:
+    for number in range(refusals):
+        await clock.pass_by(59.9 if number == 1 else 0)
+        plant.listener.refused("10.0.0.1", DecodingError("x"))
+
+    assert lines_and_ends(caplog) == (6, min(refusals - 6, 1))
+    await clock.pass_by(0.2)
+    plant.listener.refused("10.0.0.1", DecodingError("x"))
+    assert lines_and_ends(caplog) == (7, min(refusals - 6, 1))
+
+
+@T25
+@pytest.mark.parametrize("refusals", [120, 121, 122])
+async def test_all_addresses_have_120_lines_a_minute(
+    plant: Plant, clock: Clock, caplog: pytest.LogCaptureFixture, refusals: int
+) -> None:
+    for number in range(refusals):
+        await clock.pass_by(59.9 if number == 1 else 0)
+        plant.listener.refused(f"10.0.0.{number}", DecodingError("x"))
+
+    assert lines_and_ends(caplog) == (120, min(refusals - 120, 1))
+    await clock.pass_by(0.2)
+    plant.listener.refused("10.0.0.1", DecodingError("x"))
+    assert lines_and_ends(caplog) == (121, min(refusals - 120, 1))
+
+
+def lines_and_ends(caplog: pytest.LogCaptureFixture) -> tuple[int, int]:
+    """Return how many lines name a refusal, and how many say that there are no more."""
+    ends = [record for record in caplog.records if "not logged for a minute" in record.getMessage()]
+    return len(caplog.records) - len(ends), len(ends)
