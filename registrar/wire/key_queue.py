@@ -103,7 +103,6 @@ class _Rows:
 
 
 @compiled
-@compiled
 class KeyQueue:
     """Runs jobs of one event loop; share it among the Listeners or Clients of a process.
 
