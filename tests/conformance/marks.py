@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeGuard
 
 REQUIREMENT = re.compile(r"\bR[1-9]\d{0,2}\b")
+
+Named = Mapping[str, ast.expr]
+"""What the variables of a module stand for."""
 
 
 @dataclass(frozen=True, slots=True, order=True, kw_only=True)
@@ -37,19 +40,26 @@ def marks_in(root: Path) -> list[Mark]:
     for path in (root / "tests").rglob("test_*.py"):
         relative = path.relative_to(root).as_posix()
         tree = ast.parse(path.read_text(encoding="utf-8"))
-        found.update(_marks(tree, relative, owner="", inherited=_module_marks(tree)))
+        named = _named(tree)
+        inherited = tuple(_clauses([named["pytestmark"]], named)) if "pytestmark" in named else ()
+        found.update(_marks(tree, relative, named, owner="", inherited=inherited))
     return sorted(found)
 
 
 def _marks(
-    parent: ast.Module | ast.ClassDef, path: str, *, owner: str, inherited: tuple[str, ...]
+    parent: ast.Module | ast.ClassDef,
+    path: str,
+    named: Named,
+    *,
+    owner: str,
+    inherited: tuple[str, ...],
 ) -> Iterator[Mark]:
     for node in parent.body:
         if isinstance(node, ast.ClassDef):
-            own = (*inherited, *_clauses(node.decorator_list))
-            yield from _marks(node, path, owner=f"{node.name}::", inherited=own)
+            own = (*inherited, *_clauses(node.decorator_list, named))
+            yield from _marks(node, path, named, owner=f"{node.name}::", inherited=own)
         elif _is_test(node):
-            for text in (*inherited, *_clauses(node.decorator_list)):
+            for text in (*inherited, *_clauses(node.decorator_list, named)):
                 yield Mark(path=path, test=f"{owner}{node.name}", text=text)
 
 
@@ -59,27 +69,39 @@ def _is_test(node: ast.stmt) -> TypeGuard[ast.FunctionDef | ast.AsyncFunctionDef
     )
 
 
-def _module_marks(tree: ast.Module) -> tuple[str, ...]:
-    """Return the clauses of ``pytestmark = ...``, which every test of the file carries."""
-    return tuple(
-        clause
-        for node in tree.body
-        if isinstance(node, ast.Assign)
-        and any(isinstance(name, ast.Name) and name.id == "pytestmark" for name in node.targets)
-        for clause in _clauses([node.value])
-    )
+def _named(tree: ast.Module) -> Named:
+    """Return what the variables of a module stand for.
+
+    A mark of many tests has a name; every test of the file carries that of ``pytestmark``.
+    """
+    named: dict[str, ast.expr] = {}
+    for node in tree.body:
+        if isinstance(node, ast.Assign):
+            named.update((one.id, node.value) for one in node.targets if isinstance(one, ast.Name))
+        elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.value:
+            named[node.target.id] = node.value
+    return named
 
 
-def _clauses(nodes: list[ast.expr]) -> Iterator[str]:
-    for node in nodes:
-        for call in ast.walk(node):
-            if (
-                isinstance(call, ast.Call)
-                and isinstance(call.func, ast.Attribute)
-                and call.func.attr == "clause"
-            ):
-                yield from (
-                    argument.value
-                    for argument in call.args
-                    if isinstance(argument, ast.Constant) and isinstance(argument.value, str)
-                )
+def _clauses(nodes: list[ast.expr], named: Named) -> Iterator[str]:
+    for part in _parts(nodes, named):
+        if (
+            isinstance(part, ast.Call)
+            and isinstance(part.func, ast.Attribute)
+            and part.func.attr == "clause"
+        ):
+            for argument in part.args:
+                text = named.get(argument.id) if isinstance(argument, ast.Name) else argument
+                if isinstance(text, ast.Constant) and isinstance(text.value, str):
+                    yield text.value
+
+
+def _parts(nodes: list[ast.expr], named: Named) -> Iterator[ast.AST]:
+    """Walk through ``nodes``, and once through what each variable of the module stands for."""
+    left, seen = [*nodes], set[str]()
+    while left:
+        for part in ast.walk(left.pop(0)):
+            yield part
+            if isinstance(part, ast.Name) and part.id in named and part.id not in seen:
+                seen.add(part.id)
+                left.append(named[part.id])

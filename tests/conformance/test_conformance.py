@@ -59,6 +59,40 @@ class TestTwo:
     }
 
 
+def test_a_mark_may_have_a_name(tmp_path: Path) -> None:
+    write(
+        tmp_path,
+        """
+import pytest
+TEXT = "R1"
+MARK: pytest.MarkDecorator = pytest.mark.clause(TEXT)
+MARKS = [MARK, pytest.mark.clause("R2")]
+OTHER = pytest.mark.clause("R3")
+pytestmark = OTHER
+LOOP = [LOOP, OTHER]
+
+@MARK
+def test_one(): ...
+
+@pytest.mark.parametrize("what", [pytest.param(1, marks=MARKS)])
+def test_two(what): ...
+
+def test_three(OTHER): LOOP
+""",
+    )
+
+    found = [(mark.test, mark.text) for mark in marks_in(tmp_path)]
+
+    assert found == [
+        ("test_one", "R1"),
+        ("test_one", "R3"),
+        ("test_three", "R3"),
+        ("test_two", "R1"),
+        ("test_two", "R2"),
+        ("test_two", "R3"),
+    ]
+
+
 def test_a_requirement_without_test_is_named() -> None:
     marks = [Mark(path="tests/test_x.py", test="test_x", text="R10, R3")]
 
