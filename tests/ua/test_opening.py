@@ -56,6 +56,7 @@ def test_a_client_nonce_has_the_exact_length(
     assert caught.value.status is StatusCode.BadNonceInvalid
 
 
+@pytest.mark.clause("T15")
 @pytest.mark.clause("OPC 10000-6 §6.7.4")
 @pytest.mark.parametrize(
     ("changes", "status"),
@@ -108,6 +109,7 @@ def test_a_receiver_without_the_certificate_refuses(
     assert pair.server.private_key_operations == 0
 
 
+@pytest.mark.clause("T14")
 def test_our_own_certificate_is_refused_as_the_peer(
     client: ApplicationIdentity, server: ApplicationIdentity
 ) -> None:
@@ -152,6 +154,7 @@ def test_a_policy_that_is_not_allowed_costs_no_private_operation(
     assert channel.private_key_operations == 0
 
 
+@pytest.mark.clause("T15")
 def test_failed_blocks_cost_as_many_operations_as_good_ones(
     client: ApplicationIdentity, server: ApplicationIdentity
 ) -> None:
@@ -165,6 +168,7 @@ def test_failed_blocks_cost_as_many_operations_as_good_ones(
         assert victim.server.private_key_operations == 2
 
 
+@pytest.mark.clause("T15")
 @pytest.mark.clause("OPC 10000-4 §6.1.3")
 @pytest.mark.parametrize("status", sorted(StatusCode))
 def test_a_peer_hears_only_harmless_certificate_errors(

@@ -251,6 +251,7 @@ def test_a_password_is_bound_to_the_nonce(server: ApplicationIdentity) -> None:
     assert caught.value.status is StatusCode.BadIdentityTokenRejected
 
 
+@pytest.mark.clause("T15")
 def test_every_unreadable_password_gets_the_same_answer(server: ApplicationIdentity) -> None:
     key = server.private_key.public_key()
     answers = set()

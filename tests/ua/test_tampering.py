@@ -33,6 +33,7 @@ from tests.ua.pairing import (
 )
 
 
+@pytest.mark.clause("T15")
 @pytest.mark.slow
 @pytest.mark.clause("OPC 10000-6 §6.7.2")
 def test_a_change_at_any_byte_of_an_open_request_is_refused(
