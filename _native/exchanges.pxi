@@ -113,6 +113,8 @@ cdef class Exchanges:
         cdef object future = asked[0]
         cdef object expected = asked[1]
         cdef object method_id = asked[4]
+        cdef object kind
+        cdef bint bad
 
         if future.done():
             return 0
@@ -123,11 +125,12 @@ cdef class Exchanges:
             if told is None:
                 raise ProtocolViolation(f"a {type(message).__name__} is no response")
             self.check_handle(told, asked[3])
-            if <uint32_t>status & BAD:
+            bad = (<uint32_t>status & BAD) != 0
+            kind = type(message)
+            if kind is not expected and not (bad and kind is ua.ServiceFault):
+                raise ProtocolViolation(f"a {kind.__name__} instead of a {expected.__name__}")
+            if bad:
                 future.set_exception(self.failure(status, service_of(expected)))
-            elif type(message) is not expected:
-                raise ProtocolViolation(
-                    f"a {type(message).__name__} instead of a {expected.__name__}")
             elif method_id is None:
                 future.set_result(message)
             else:

@@ -272,12 +272,12 @@ class Exchanges:
                 raise ProtocolViolation(f"a {type(message).__name__} is no response")
             if told != handle:
                 raise ProtocolViolation(f"a response to {told} instead of request {handle}")
-            if is_bad(status):
+            kind = type(message)
+            bad = is_bad(status)
+            if kind is not expected and not (bad and kind is ua.ServiceFault):
+                raise ProtocolViolation(f"a {kind.__name__} instead of a {expected.__name__}")
+            if bad:
                 future.set_exception(self._failure(status, service_of(expected)))
-            elif type(message) is not expected:
-                raise ProtocolViolation(
-                    f"a {type(message).__name__} instead of a {expected.__name__}"
-                )
             elif method_id is None:
                 future.set_result(message)
             else:
