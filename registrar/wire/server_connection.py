@@ -457,7 +457,7 @@ class ServerConnection(asyncio.Protocol):
 
     def _refuse(self, error: RegistrarError) -> None:
         """Tell the peer what it may hear of ``error`` and close the connection."""
-        if self.is_closed or (self._is_doomed and not self._running):
+        if self._transport is None or self._transport.is_closing():  # it was told already
             return
         self._host.refused(self.address, error)
         self._write(self._channel.error_message(error))

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from asyncua import ua
 
-from registrar.errors import DecodingError, SecurityChecksFailed
+from registrar.errors import DecodingError, RegistrarError, SecurityChecksFailed
 from registrar.status import StatusCode
 from registrar.ua.application_identity import ApplicationIdentity
 from registrar.ua.client_channel import ClientChannel
@@ -23,7 +23,7 @@ from registrar.wire import Client, ClientLimits, KeyQueue, ServerLimits
 from registrar.wire.server_connection import ServerConnection
 from registrar.wire.sessions import SessionTable
 from tests.wire.memory import Clock, Transport, join
-from tests.wire.plant import COUNTER, ECHO, Plant, string
+from tests.wire.plant import COUNTER, ECHO, WAIT, Plant, string
 from tests.wire.raw import RawClient, refusal_of
 from tests.wire.test_listener import socket_to
 
@@ -312,6 +312,27 @@ async def test_a_bad_connection_is_counted_and_logged_once(
     assert plant.listener.refusals.total() == 1
     assert [record.levelname for record in caplog.records] == ["WARNING"]
     assert [data[:4] for data in peer.heard] == [b"ERRF"]
+
+
+@T25
+async def test_a_refusal_is_counted_once_though_methods_still_run(
+    plant: Plant, client_identity: ApplicationIdentity, clock: Clock
+) -> None:
+    client, connection = RawClient(plant, client_identity), ServerConnection(plant.listener)
+    join(client.connection, connection)
+    await client.connection.opened
+    created = await client.create()
+    await client.activate(created.AuthenticationToken, created.ServerNonce)
+    waiting = [client.connection.call(COUNTER, WAIT, ()) for _ in range(3)]
+    await clock.pass_by(0)
+
+    connection.data_received(b"GET / HTTP/1.1\r\n\r\n")
+    plant.gate.set()
+    await clock.pass_by(0)
+
+    assert plant.listener.refusals.total() == 1
+    for answer in waiting:
+        assert isinstance(await refusal_of(answer), RegistrarError)
 
 
 @T25
