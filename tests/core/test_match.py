@@ -12,6 +12,7 @@ from registrar.core.match import (
     MAX_IDENTITIES,
     MAX_NESTING,
     gather,
+    likely_first,
     lookup_uris,
     match,
 )
@@ -21,11 +22,13 @@ from tests.core.building import (
     DEVICE_URI,
     FOREVER,
     NOW,
+    YEAR,
     Issued,
     Maker,
     composite_payload,
     device_payload,
     make,
+    root,
     rsa_key,
 )
 
@@ -345,3 +348,20 @@ def test_gathering_is_limited() -> None:
     gather([idevid(DEVICE_URI).certificate], find)
 
     assert calls == MAX_NESTING + 1
+
+
+def test_the_identities_that_will_be_preferred_come_first() -> None:
+    """More URIs, an LDevID, an RSA key, the younger one: in that order."""
+    ca = root()
+    old = ca.issue("old", uris=[DEVICE_URI], key=rsa_key(), not_before=NOW - 2 * YEAR)
+    others = [
+        ca.issue("composite", uris=[DEVICE_URI, COMPOSITE_URI], not_after=FOREVER),
+        ca.issue("young", uris=[DEVICE_URI], key=rsa_key()),
+        old,
+        ca.issue("on a curve", uris=[DEVICE_URI]),
+        ca.issue("idevid", uris=[DEVICE_URI], key=rsa_key(), not_after=FOREVER),
+        ca.issue("without a URI", key=rsa_key()),
+    ]
+    certificates = [one.certificate for one in others]
+
+    assert likely_first(certificates[::-1]) == certificates

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import padding
+from cryptography.hazmat.primitives.asymmetric import ed25519, padding
 
 from registrar.core import der as asn1
 from registrar.core.certificate import Certificate, outline, read_plain_leaf
@@ -192,6 +192,10 @@ LISTS = {
     "nobody": TrustList(),
     "an issuer without trust": trusting(issuers=[CA]),
     "stopped": replace(trusting(CA), stopped=frozenset({CA.certificate.key_digest})),
+    "another stopped": replace(trusting(CA), stopped=frozenset({ABOVE.certificate.key_digest})),
+    "a namesake on an Edwards curve": trusting(
+        root("the root", key=ed25519.Ed25519PrivateKey.generate(), ski=False)
+    ),
     "a CRL": trusting(CA, crls=[CA.crl()]),
     "an old CRL": trusting(CA, crls=[CA.crl(next_update=NOW)]),
 }
