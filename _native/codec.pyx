@@ -419,27 +419,6 @@ cdef bint same_structures(Plan plan, object one, object other, int depth) except
     return True
 
 
-cdef bint is_usual_header(const uint8_t *header) noexcept:
-    """Tell whether it has neither diagnostics nor StringTable nor AdditionalHeader."""
-    cdef int32_t count
-
-    memcpy(&count, header + 17, 4)
-    return (
-        not header[16] and not header[21] and not header[22] and not header[23]
-        and -1 <= count <= 0)
-
-
-cdef bint is_usual_call(const uint8_t *head) noexcept:
-    """Tell whether a response has a usual header, and one result that says nothing of its inputs."""
-    cdef int32_t counts[3]
-
-    memcpy(&counts[0], head + PREFIX_SIZE + USUAL_HEADER, 4)
-    memcpy(&counts[1], head + 36, 8)
-    return (
-        is_usual_header(head + PREFIX_SIZE) and counts[0] == 1
-        and -1 <= counts[1] <= 0 and -1 <= counts[2] <= 0)
-
-
 def make_coder(analysis):
     return Coder(analysis)
 
