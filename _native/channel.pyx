@@ -29,8 +29,8 @@ from libc.string cimport memcpy, memset
 from posix.time cimport CLOCK_MONOTONIC, CLOCK_REALTIME, clock_gettime, timespec
 
 from registrar.errors import (
-    ChunkTooLarge, DecodingError, MessageTooLarge, Misuse, ProtocolViolation, Reason,
-    RegistrarError, SecurityChecksFailed, ServiceFailed, TimedOut, Unavailable)
+    ChunkTooLarge, ConnectionClosed, DecodingError, MessageTooLarge, Misuse, ProtocolViolation,
+    Reason, RegistrarError, SecurityChecksFailed, ServiceFailed, TimedOut, Unavailable)
 from registrar.status import StatusCode, is_bad
 from registrar.ua.asymmetric import DIGEST as DIGEST_OF_SIGNATURES
 from registrar.ua.asymmetric import ENCRYPTIONS, SIGNATURES

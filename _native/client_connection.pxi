@@ -132,8 +132,7 @@ cdef class ClientConnection:
         if self.error is None and self.opened.done() and not made.is_closing():
             self.write(
                 self.channel.close_message(now=self.loop.time(), timestamp=now_of(UTC)))
-        self.break_off(
-            Unavailable("the connection was closed", status=CONNECTION_CLOSED))
+        self.break_off(ConnectionClosed)
         made.close()
         if not self.closed.done():
             patience = self.loop.call_later(self.limits.close_s, made.abort)

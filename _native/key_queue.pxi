@@ -116,7 +116,6 @@ cdef class KeyQueue:
         cdef Job job = self.admit(address, work)
 
         job.future = loop.create_future()
-        job.future.add_done_callback(partial(self.count_down_later, job))
         self.add(loop, job, key_bits)
         return job.future
 
@@ -176,6 +175,7 @@ cdef class KeyQueue:
             while not self.short.is_empty():
                 job = self.short.take()
                 if job.is_given_up():
+                    self.count_down(job)
                     continue
                 try:
                     result = job.work()
@@ -204,6 +204,7 @@ cdef class KeyQueue:
         while not self.long.is_empty() and self.busy_threads < self.threads:
             job = self.long.take()
             if job.is_given_up():
+                self.count_down(job)
                 continue
             self.busy_threads += 1
             if self.pool is None:
@@ -221,15 +222,17 @@ cdef class KeyQueue:
         """Take what a thread has done, and give it the next."""
         self.busy_threads -= 1
         error = running.exception()
-        if not job.is_given_up():
+        if job.is_given_up():
+            self.count_down(job)
+        else:
             if error is not None and not isinstance(error, Exception):
                 error = Misuse(str(error))
             self.end(loop, job, None if error is not None else running.result(), error)
         self.feed_threads(loop)
 
     cdef int end(self, object loop, Job job, object result, object error) except -1:
+        self.count_down(job)
         if job.done is not None:
-            self.count_down(job)
             try:
                 job.done(result, error)
             except Exception as failure:  # of whoever gave the job; others go on
@@ -239,10 +242,6 @@ cdef class KeyQueue:
         else:
             job.future.set_result(result)
         return 0
-
-    def count_down_later(self, Job job not None, _):
-        """Take note that the future of a job is done."""
-        self.count_down(job)
 
     cdef int count_down(self, Job job) except -1:
         cdef Py_ssize_t left = <Py_ssize_t>self.counts[job.address] - 1

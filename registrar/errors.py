@@ -192,6 +192,15 @@ class FileInvalid(Rejected):
     default_reason = Reason.FILE_INVALID
 
 
+class ConnectionClosed(Unavailable):
+    """Our own side closed the connection."""
+
+    status = StatusCode.BadConnectionClosed
+
+    def __init__(self) -> None:
+        super().__init__("the connection was closed")
+
+
 class TimedOut(Unavailable):
     """A named wait ended without an answer."""
 

@@ -18,6 +18,7 @@ from typing import Any, TypeVar, cast
 from asyncua import ua
 
 from registrar.errors import (
+    ConnectionClosed,
     RegistrarError,
     TimedOut,
     Unavailable,
@@ -78,7 +79,7 @@ class ClientConnection(asyncio.Protocol):
             failure=failure_of,
             wake=self._arm,
         )
-        self._error: RegistrarError | None = None
+        self._error: RegistrarError | type[ConnectionClosed] | None = None
         self._ends_at = self._loop.time() + limits.total_s
         self._tick: asyncio.TimerHandle | None = None
         self._renewing = False
@@ -218,7 +219,7 @@ class ClientConnection(asyncio.Protocol):
             self._write(
                 self._channel.close_message(now=self._loop.time(), timestamp=datetime.now(UTC))
             )
-        self._break(Unavailable("the connection was closed", status=StatusCode.BadConnectionClosed))
+        self._break(ConnectionClosed)
         transport.close()
         if not self.closed.done():
             patience = self._loop.call_later(self._limits.close_s, transport.abort)
@@ -333,7 +334,7 @@ class ClientConnection(asyncio.Protocol):
         self._exchanges.bytes_sent += len(data)
         self._exchanges.write(data)
 
-    def _break(self, error: RegistrarError) -> None:
+    def _break(self, error: RegistrarError | type[ConnectionClosed]) -> None:
         """Let everything that waits, and every later request, raise ``error``."""
         if self._error is None:
             self._error = error

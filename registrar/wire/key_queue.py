@@ -169,7 +169,6 @@ class KeyQueue:
         loop = asyncio.get_running_loop()
         job = self._admit(address, work)
         job.future = loop.create_future()
-        job.future.add_done_callback(partial(self._count_down, job))
         self._add(loop, job, key_bits)
         return job.future
 
@@ -218,6 +217,7 @@ class KeyQueue:
             while self._short:
                 job = self._short.take()
                 if job.is_given_up:
+                    self._count_down(job)
                     continue
                 try:
                     result = job.work()
@@ -243,6 +243,7 @@ class KeyQueue:
         while self._long and self._busy_threads < self._threads:
             job = self._long.take()
             if job.is_given_up:
+                self._count_down(job)
                 continue
             self._busy_threads += 1
             try:
@@ -258,7 +259,9 @@ class KeyQueue:
     ) -> None:
         self._busy_threads -= 1
         error = running.exception()
-        if not job.is_given_up:
+        if job.is_given_up:
+            self._count_down(job)
+        else:
             failure = error if error is None or isinstance(error, Exception) else Misuse(str(error))
             self._end(loop, job, None if error else running.result(), failure)
         self._feed(loop)
@@ -266,8 +269,8 @@ class KeyQueue:
     def _end(
         self, loop: asyncio.AbstractEventLoop, job: _Job, result: Any, error: Exception | None
     ) -> None:
+        self._count_down(job)
         if job.done is not None:
-            self._count_down(job)
             try:
                 job.done(result, error)
             except Exception as failure:  # of whoever gave the job; others go on
@@ -278,7 +281,7 @@ class KeyQueue:
             else:
                 job.future.set_result(result)
 
-    def _count_down(self, job: _Job, _: asyncio.Future[Any] | None = None) -> None:
+    def _count_down(self, job: _Job) -> None:
         self._waiting[job.is_known] -= 1
         left = self._counts[job.address] - 1
         if left:

@@ -11,7 +11,7 @@ import uvloop
 from asyncua import ua
 from asyncua.ua.attribute_ids import AttributeIds
 
-from registrar.errors import ServiceFailed
+from registrar.errors import ConnectionClosed, Reason, ServiceFailed
 from registrar.status import StatusCode
 from registrar.ua.application_identity import ApplicationIdentity
 from registrar.ua.security_policy import SecurityPolicy
@@ -72,6 +72,19 @@ async def test_a_session_reads_browses_and_calls(
     assert {reference.BrowseName.Name for reference in found} >= {"Cycle", "Echo", "Setting"}
     assert [output.Value for output in outputs] == ["hello"]
     assert len(plant.closed) == 1
+
+
+async def test_who_waits_when_we_close_and_who_comes_later_is_told(plant: Plant) -> None:
+    client = await Client.connect(plant.url)
+    waiting = asyncio.create_task(client.get_endpoints())
+    await asyncio.sleep(0)
+    await client.close()
+
+    for refused in (waiting, client.get_endpoints(), client.find_servers()):
+        with pytest.raises(ConnectionClosed, match="was closed") as caught:
+            await refused
+        assert caught.value.status is StatusCode.BadConnectionClosed
+        assert caught.value.reason is Reason.UNREACHABLE
 
 
 async def test_a_node_that_may_be_lacking_has_no_references(

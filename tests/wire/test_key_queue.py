@@ -131,6 +131,24 @@ async def test_only_so_many_jobs_wait(name: str, size: int) -> None:
     await queue.submit("a", 2048, _work)
 
 
+@pytest.mark.parametrize("key_bits", [2048, 4096])
+async def test_a_cancelled_job_gives_its_place_back(key_bits: int) -> None:
+    queue = KeyQueue(per_address=3, threads=1)
+    gate = threading.Event()
+    running = queue.submit("a", 4096, gate.wait)
+    waiting = queue.submit("a", key_bits, _work)
+    last = queue.submit("a", key_bits, _work)
+
+    running.cancel()
+    waiting.cancel()
+    gate.set()
+    await last
+    await queue.submit("a", 4096, _work)  # behind the one that runs
+
+    await asyncio.gather(*(queue.submit("a", 2048, _work) for _ in range(3)))
+    queue.close()
+
+
 @pytest.mark.parametrize(("key_bits", "in_thread"), [(2048, False), (2049, True), (4096, True)])
 async def test_long_keys_go_to_a_thread(key_bits: int, in_thread: bool) -> None:
     queue = KeyQueue()
