@@ -85,6 +85,8 @@ cdef:
     tuple STATES
     Py_ssize_t MAX_INLINE_BITS, MAX_KNOWN, MAX_PER_ADDRESS, MAX_THREADS, MAX_TOTAL
     int REST
+    Py_ssize_t CRUMB_SIZE, MAX_CRUMBS
+    double REST_S
 
 
 cdef int load_protocol() except -1:
@@ -133,10 +135,11 @@ cdef int load_protocol() except -1:
 cdef int load_connection() except -1:
     global connection_loaded, failure_of, service_of, settle_call
     global MAX_INLINE_BITS, MAX_KNOWN, MAX_PER_ADDRESS, MAX_THREADS, MAX_TOTAL, REST
+    global CRUMB_SIZE, MAX_CRUMBS, REST_S
 
     if connection_loaded:
         return 0
-    from registrar.wire import exchanges, key_queue
+    from registrar.wire import client_connection, exchanges, key_queue
 
     failure_of = exchanges.failure_of
     service_of = exchanges.service_of
@@ -147,6 +150,9 @@ cdef int load_connection() except -1:
     MAX_THREADS = key_queue.MAX_THREADS
     MAX_TOTAL = key_queue.MAX_TOTAL
     REST = key_queue.REST
+    CRUMB_SIZE = client_connection.CRUMB_SIZE
+    MAX_CRUMBS = client_connection.MAX_CRUMBS
+    REST_S = client_connection.REST_S
     connection_loaded = True
     return 0
 

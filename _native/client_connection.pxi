@@ -16,6 +16,8 @@ cdef class ClientConnection:
         double ends_at
         object tick             # the timer
         bint is_renewing
+        bint holds              # reading, until a renewal is settled
+        Py_ssize_t crumbs
         str address, url
         object received         # the OPN that is to be processed
         object connecting       # the task that waits for TCP, or None
@@ -53,6 +55,11 @@ cdef class ClientConnection:
                 self.receive(data)
         except RegistrarError as error:
             self.fail(error)
+        if PyBytes_GET_SIZE(data) < CRUMB_SIZE:
+            self.crumbs += 1
+            if self.crumbs == MAX_CRUMBS:
+                self.pause(True)
+                self.loop.call_later(REST_S, self.read_on)
 
     def eof_received(self):
         """Close our side as well."""
@@ -209,6 +216,7 @@ cdef class ClientConnection:
 
     cdef int on_open(self, object event) except -1:
         if self.is_renewing:    # what comes before the first OPN is settled was not asked for
+            self.holds = True
             self.pause(True)
         self.received = event
         try:
@@ -249,7 +257,7 @@ cdef class ClientConnection:
         cdef double at, renew_at
 
         if self.is_renewing:
-            self.is_renewing = False
+            self.is_renewing = self.holds = False
             self.pause(False)
         if not self.opened.done():
             self.opened.set_result(None)
@@ -276,6 +284,12 @@ cdef class ClientConnection:
         else:
             made.resume_reading()
         return 0
+
+    def read_on(self):
+        """Read again after the rest."""
+        self.crumbs = 0
+        if not self.holds:
+            self.pause(False)
 
     cdef int write(self, bytes data) except -1:
         self.requests.bytes_sent += PyBytes_GET_SIZE(data)

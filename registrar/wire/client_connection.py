@@ -41,6 +41,15 @@ from registrar.wire.limits import ClientLimits
 
 T = TypeVar("T")
 
+CRUMB_SIZE = 48
+"""Bytes; what comes in fewer is a crumb. No response is as short."""
+
+MAX_CRUMBS = 32
+"""After so many the connection rests."""
+
+REST_S = 0.002
+"""How long it does not read then, so that single bytes add up instead of waking the loop."""
+
 
 @compiled
 class ClientConnection(asyncio.Protocol):
@@ -83,6 +92,8 @@ class ClientConnection(asyncio.Protocol):
         self._ends_at = self._loop.time() + limits.total_s
         self._tick: asyncio.TimerHandle | None = None
         self._renewing = False
+        self._holds = False
+        self._crumbs = 0
         self._address = address
         self._connecting: asyncio.Task[Any] | None = None
         self._url = ""
@@ -105,6 +116,11 @@ class ClientConnection(asyncio.Protocol):
                 self._receive(data)
         except RegistrarError as error:
             self.fail(error)
+        if len(data) < CRUMB_SIZE:
+            self._crumbs += 1
+            if self._crumbs == MAX_CRUMBS:
+                self._pause(True)
+                self._loop.call_later(REST_S, self._read_on)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Fail what still waits."""
@@ -266,12 +282,13 @@ class ClientConnection(asyncio.Protocol):
 
     def _on_open(self, event: OpenReceived) -> None:
         if self._renewing:  # what comes before the first OPN is settled was not asked for
+            self._holds = True
             self._pause(True)
         self._private(self._key_bits, lambda: self._channel.process_open(event), self._on_opened)
 
     def _on_opened(self, _: ChannelOpened) -> None:
         if self._renewing:
-            self._renewing = False
+            self._renewing = self._holds = False
             self._pause(False)
         if not self.opened.done():
             self.opened.set_result(None)
@@ -329,6 +346,11 @@ class ClientConnection(asyncio.Protocol):
             transport.pause_reading()
         else:
             transport.resume_reading()
+
+    def _read_on(self) -> None:
+        self._crumbs = 0
+        if not self._holds:
+            self._pause(False)
 
     def _write(self, data: bytes) -> None:
         self._exchanges.bytes_sent += len(data)

@@ -62,6 +62,8 @@ class Transport(asyncio.Transport):
         self._peer = peer
         self._is_closing = False
         self.is_aborted = False
+        self.is_paused = False
+        """Whether its owner asked for no more; what comes is given to it nevertheless."""
         self.broken = ""
         """The name of a method that fails."""
 
@@ -82,10 +84,11 @@ class Transport(asyncio.Transport):
         return self._is_closing
 
     def pause_reading(self) -> None:
-        """Nothing: what comes is taken."""
+        self.is_paused = True
 
     def resume_reading(self) -> None:
         self._fail("resume_reading")
+        self.is_paused = False
 
     def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
         """Nothing: what is written is sent."""

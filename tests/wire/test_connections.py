@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections.abc import Callable
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
@@ -16,7 +17,7 @@ from registrar.status import StatusCode
 from registrar.ua.application_identity import ApplicationIdentity
 from registrar.ua.client_channel import ClientChannel
 from registrar.wire import ClientLimits, KeyQueue
-from registrar.wire.client_connection import ClientConnection
+from registrar.wire.client_connection import MAX_CRUMBS, REST_S, ClientConnection
 from registrar.wire.server_connection import ServerConnection
 from tests.wire.certificates import make_identity
 from tests.wire.lying import Liar, handle_of
@@ -31,6 +32,9 @@ RENEWED_S = 7.5
 HOST = "device"
 SHORT, LONG = 2048, 4096
 """Bits of keys that work on the loop and in a thread."""
+
+BEFORE = 2
+"""Crumbs before the first response: ACK, and that a Liar has nothing to say."""
 
 
 @pytest.fixture
@@ -205,6 +209,61 @@ async def test_no_timer_is_left_where_a_renewal_cannot_begin(
         ask(client)
     assert caught.value.status is StatusCode.BadTcpServerTooBusy
     assert clock.armed(client) == 0
+
+
+# Single bytes
+
+
+async def test_a_server_that_sends_single_bytes_is_read_now_and_then(clock: Clock) -> None:
+    """So that they add up; what they make is taken as it is."""
+    held: list[bytes] = []
+    client = connection()
+    transport = join(client, Liar(partial(hold, held)))
+    await client.opened
+    asked = ask(client)
+    await turns()
+
+    rests = 0
+    for byte in held[0]:
+        client.data_received(bytes((byte,)))
+        if transport.is_paused:
+            rests += 1
+            await clock.pass_by(0.9 * REST_S)
+            assert transport.is_paused
+            await clock.pass_by(0.2 * REST_S)
+            assert not transport.is_paused
+
+    assert isinstance(asked.result(), ua.FindServersResponse)
+    assert rests == (len(held[0]) + BEFORE) // MAX_CRUMBS > 0
+
+
+@pytest.mark.parametrize("renews", [False, True])
+async def test_after_a_rest_nothing_is_read_before_a_renewal_is_settled(
+    clock: Clock, monkeypatch: pytest.MonkeyPatch, renews: bool
+) -> None:
+    client = connection(LONG)
+
+    def end(running: asyncio.Future[Any], result: object) -> None:
+        if not client.opened.done():  # that of the renewal never ends
+            later(running, result)
+
+    in_threads(monkeypatch, ends=end)
+    transport = join(client, Liar(answer))
+    await client.opened
+
+    await clock.pass_by(RENEWED_S if renews else 0)
+    for _ in range(MAX_CRUMBS):
+        client.data_received(b"")
+    assert transport.is_paused
+    await clock.pass_by(2 * REST_S)
+
+    assert transport.is_paused is renews
+
+
+def hold(held: list[bytes], liar: Liar, number: int, request: Any) -> bytes:
+    """Keep the answer back."""
+    held.append(answer(liar, number, request))
+    return b""
 
 
 # The end
