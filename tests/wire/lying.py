@@ -8,14 +8,19 @@ from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 from typing import Any
 
+from asyncua import ua
+
 from registrar.errors import RegistrarError
 from registrar.ua.codec import decode_message, encode_message
 from registrar.ua.events import HelloReceived, MessageReceived, OpenReceived
 from registrar.ua.open_chunk import OpenContent, seal_plain
 from registrar.ua.security_policy import NONE
 from registrar.ua.server_channel import ServerChannel
+from registrar.ua.transport import Acknowledge, encode_acknowledge
 from registrar.wire import Client, ClientLimits
 from tests.wire.raw import refusal_of
+
+CHANNEL, TOKEN = 7, 1
 
 Answer = Callable[["Liar", int, Any], bytes]
 
@@ -24,7 +29,7 @@ class Liar(asyncio.Protocol):
     """An unsecured Server that answers each request as a test wants."""
 
     def __init__(self, answer: Answer, opened_by: Any = None) -> None:
-        self.channel = ServerChannel(channel_id=7, identity_of=lambda _: None)
+        self.channel = ServerChannel(channel_id=CHANNEL, identity_of=lambda _: None)
         self._answer = answer
         self._opened_by = opened_by
         self._tokens = 0
@@ -54,7 +59,7 @@ class Liar(asyncio.Protocol):
         if isinstance(event, OpenReceived) and self._opened_by is not None:
             return seal_plain(
                 NONE,
-                channel_id=7,
+                channel_id=CHANNEL,
                 content=OpenContent(
                     sequence_number=1, request_id=1, body=encode_message(self._opened_by)
                 ),
@@ -128,6 +133,26 @@ async def answering(*replies: bytes) -> AsyncIterator[str]:
 def handle_of(request: Any) -> int:
     """Return the RequestHandle."""
     return int(request.RequestHeader.RequestHandle)
+
+
+def acknowledge(size: int = 65_536) -> bytes:
+    """Return an ACK with buffers of ``size`` bytes."""
+    return encode_acknowledge(
+        Acknowledge(
+            receive_buffer_size=size,
+            send_buffer_size=size,
+            max_message_size=0,
+            max_chunk_count=0,
+        )
+    )
+
+
+def granting(lifetime_ms: int, channel: int = CHANNEL) -> ua.OpenSecureChannelResponse:
+    """Return an OPN response with this lifetime."""
+    token = ua.ChannelSecurityToken(
+        ua.UInt32(channel), ua.UInt32(TOKEN), datetime.now(UTC), ua.UInt32(lifetime_ms)
+    )
+    return ua.OpenSecureChannelResponse(Parameters=ua.OpenSecureChannelResult(SecurityToken=token))
 
 
 async def ask(answer: Answer, limits: ClientLimits | None = None) -> RegistrarError:
