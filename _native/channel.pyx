@@ -31,7 +31,7 @@ from posix.time cimport CLOCK_MONOTONIC, CLOCK_REALTIME, clock_gettime, timespec
 from registrar.errors import (
     ChunkTooLarge, ConnectionClosed, DecodingError, MessageTooLarge, Misuse, ProtocolViolation,
     Reason, RegistrarError, SecurityChecksFailed, ServiceFailed, TimedOut, Unavailable)
-from registrar.status import StatusCode, is_bad
+from registrar.status import StatusCode, is_bad, name_of
 from registrar.ua.asymmetric import DIGEST as DIGEST_OF_SIGNATURES
 from registrar.ua.asymmetric import ENCRYPTIONS, SIGNATURES
 from registrar.ua.limits import (

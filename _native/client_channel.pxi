@@ -293,6 +293,8 @@ cdef object open_response_in(bytes body):
     if not isinstance(response, (ua.OpenSecureChannelResponse, ua.ServiceFault)):
         raise ProtocolViolation(f"an OPN that holds a {type(response).__name__}")
     result = response.ResponseHeader.ServiceResult.value
-    if isinstance(response, ua.ServiceFault) or is_bad(result):
+    if is_bad(result):
         raise ServiceFailed("OpenSecureChannel failed", status=status_of(result))
+    if isinstance(response, ua.ServiceFault):
+        raise ProtocolViolation(f"an OPN that holds a ServiceFault of {name_of(result)}")
     return response.Parameters

@@ -17,7 +17,7 @@ from registrar.errors import (
     ServiceFailed,
 )
 from registrar.native import compiled
-from registrar.status import StatusCode, is_bad
+from registrar.status import StatusCode, is_bad, name_of
 from registrar.ua import open_chunk, transport
 from registrar.ua.application_identity import ApplicationIdentity
 from registrar.ua.certificates import public_key_of, split_chain
@@ -352,8 +352,10 @@ class ClientChannel:
         if not isinstance(response, ua.OpenSecureChannelResponse | ua.ServiceFault):
             raise ProtocolViolation(f"an OPN that holds a {type(response).__name__}")
         result = response.ResponseHeader.ServiceResult.value
-        if isinstance(response, ua.ServiceFault) or is_bad(result):
+        if is_bad(result):
             raise ServiceFailed("OpenSecureChannel failed", status=status_of(result))
+        if isinstance(response, ua.ServiceFault):
+            raise ProtocolViolation(f"an OPN that holds a ServiceFault of {name_of(result)}")
         return self._use(received.header, response.Parameters)
 
     def _use(self, header: OpenHeader, result: ua.OpenSecureChannelResult) -> ChannelOpened:

@@ -66,9 +66,11 @@ def known_status(status: int) -> StatusCode:
 
 
 def failure_of(status: int, what: str) -> RegistrarError:
-    """Return the error for a bad ``status`` that a peer gave to ``what``."""
+    """Return the error for the ``status`` with which a peer ended ``what``; it has to be bad."""
     code = known_status(status)
     message = f"{what} failed: {name_of(status)}"
+    if not is_bad(status):
+        return ProtocolViolation(f"{message}, which is no failure")
     if code in BUSY:
         return Unavailable(message, reason=Reason.BUSY, status=code)
     reason = Reason.ACCESS_DENIED if code in DENIED else None

@@ -297,6 +297,13 @@ def test_a_fault_instead_of_an_open_response_is_reported_as_one(
     assert caught.value.status is StatusCode.BadTcpServerTooBusy
 
 
+def test_a_fault_without_a_failure_is_no_answer_to_an_open(
+    client: ApplicationIdentity, server: ApplicationIdentity
+) -> None:
+    with pytest.raises(ProtocolViolation):
+        answered(client, server, ua.ServiceFault())
+
+
 def test_another_message_instead_of_an_open_response_is_refused(
     client: ApplicationIdentity, server: ApplicationIdentity
 ) -> None:

@@ -147,6 +147,8 @@ async def test_F6_half_an_ack_then_silence() -> None:
             (ServiceFailed, StatusCode.BadTcpEndpointUrlInvalid, Reason.PROTOCOL_VIOLATION),
         ),
         (0x812F0000, (ServiceFailed, StatusCode.BadUnexpectedError, Reason.PROTOCOL_VIOLATION)),
+        (StatusCode.Good, VIOLATION),
+        (StatusCode.Uncertain, VIOLATION),
     ],
 )
 async def test_an_err_says_why(status: int, outcome: Outcome) -> None:
@@ -327,6 +329,7 @@ async def test_no_answer_ends_one_request() -> None:
             StatusCode.BadResponseTooLarge,
             (ServiceFailed, StatusCode.BadResponseTooLarge, Reason.PROTOCOL_VIOLATION),
         ),
+        (StatusCode.Good, VIOLATION),
     ],
 )
 async def test_an_answer_that_is_taken_back_ends_one_request(
