@@ -90,7 +90,7 @@ fuzz: $(VENV)/.developing compiled
 	$(BIN)/python -m tests.fuzz.wire --mutants $(MUTANTS) $(if $(SEED),--seed $(SEED))
 	$(BIN)/python -m pip install --quiet --no-build-isolation --editable '.[fuzz]' || echo 'no atheris: no guided search'
 	if $(BIN)/python -c 'import atheris' 2>/dev/null; then \
-		for target in json jws der chunks decoder server client; do \
+		for target in json jws der chunks decoder server client secured-server secured-client; do \
 			$(BIN)/python -m tests.fuzz.guided $$target --seconds $(SECONDS_EACH); \
 		done; \
 	fi
