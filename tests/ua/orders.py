@@ -1,4 +1,4 @@
-"""Every order of up to three messages, at both ends; one table for each says what must follow.
+"""What must follow each message at both ends, by state, and speakers that say them.
 
 Each message is well formed for the place where it comes: numbers, channel and token are right, so
 that the order alone decides. Threat-model 5.2: HEL, then OPN, then MSG; anything else closes.
@@ -6,17 +6,16 @@ that the order alone decides. Threat-model 5.2: HEL, then OPN, then MSG; anythin
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import product
 
-import pytest
 from asyncua import ua
 
 from registrar.errors import RegistrarError
 from registrar.status import StatusCode
 from registrar.ua import transport
 from registrar.ua.application_identity import ApplicationIdentity
-from registrar.ua.channel import ChannelState
+from registrar.ua.channel import ChannelState, ClientChannel, ServerChannel
 from registrar.ua.codec import encode_message
 from registrar.ua.events import (
     Acknowledged,
@@ -41,7 +40,10 @@ CHECKS_FAILED = StatusCode.BadSecurityChecksFailed
 SILENTLY = "silently"
 """Nothing is done and nothing is said: the channel is over."""
 
-Outcome = tuple[str, "str | StatusCode"]
+What = str | StatusCode
+"""The event a message is reported as, or the status it is refused with."""
+
+Outcome = tuple[str, What]
 """The state a message leads to, and what is reported or said of it."""
 
 REFUSED: Outcome = ("closed", VIOLATION)
@@ -84,6 +86,13 @@ CLIENT: Table = {
         "ERR": ENDED,
         **dict.fromkeys(("ACK", "HEL", "MSG", "CLO", "RHE", "unknown"), REFUSED),
     },
+    "renewing": {
+        "OPN": REFUSED,  # for another request than the renewal's
+        "renewal": ("open", ChannelOpened.__name__),
+        "MSG": ("renewing", MessageReceived.__name__),
+        "ERR": ENDED,
+        **dict.fromkeys(("ACK", "HEL", "CLO", "RHE", "unknown"), REFUSED),
+    },
     "open": {
         "OPN": REFUSED,  # nobody asked
         "renewal": ("open", ChannelOpened.__name__),
@@ -93,6 +102,19 @@ CLIENT: Table = {
     },
 }
 """By state and message of the server; a renewal is asked for just before, where it can be."""
+
+UNASKED: Table = {
+    before: {
+        "MSG": message,
+        "ERR": ENDED,
+        **dict.fromkeys(("ACK", "HEL", "OPN", "renewal", "CLO", "RHE", "unknown"), REFUSED),
+    }
+    for before, message in {
+        "opening": REFUSED,  # nothing could be asked before the channel is open
+        "open": ("open", MessageReceived.__name__),
+    }.items()
+}
+"""What a server may say while its OPN is processed, by the state in which that came."""
 
 BESIDE: Mapping[str, bytes] = {
     "HEL": transport.encode_hello(transport.offer(ChannelLimits(), URL)),
@@ -115,33 +137,79 @@ BESIDE: Mapping[str, bytes] = {
 """Messages without a sequence number."""
 
 
-class ToServer:
-    """Says a client's messages to a ServerChannel and reports what came of each."""
+class Speaker:
+    """Says messages to a channel and reports what came of each."""
 
-    def __init__(self, client: ApplicationIdentity, server: ApplicationIdentity) -> None:
-        self._identities = client, server
-        self._channel = make_pair(NONE, Mode.None_, client, server).server
+    def __init__(self, channel: ClientChannel | ServerChannel) -> None:
+        self._channel = channel
         self._sequence = 0
-        self._token = 0
+        self._opens = 0
+        """OPNs said, each for a token of its own."""
+        self._held: OpenReceived | None = None
+
+    @property
+    def state(self) -> str:
+        """Where the channel stands, as the tables call it."""
+        return self._channel.state
 
     def say(self, message: str) -> Outcome:
         """Return the state after ``message`` and what was reported or said."""
-        channel, data = self._channel, self._bytes(message)
+        channel, data = self._channel, BESIDE.get(message) or self._bytes(message)
         was_closed = channel.state is ChannelState.CLOSED
         try:
-            event = self._take(data)
+            event = self._take(_only(channel.receive(data, 0)))
         except RegistrarError as error:
-            return channel.state, StatusCode(heard(channel.error_message(error)))
-        return channel.state, SILENTLY if was_closed else type(event).__name__
+            return self.state, self._heard(error)
+        return self.state, SILENTLY if was_closed else type(event).__name__
+
+    def open(self, message: str) -> None:
+        """Say an OPN and leave it to be processed."""
+        event = _only(self._channel.receive(self._bytes(message), 0))
+        assert isinstance(event, OpenReceived)
+        self._held = event
+
+    def hold(self, message: str) -> list[Event]:
+        """Say something while an OPN is processed."""
+        return self._channel.receive(BESIDE.get(message) or self._bytes(message), 0)
+
+    def settle(self) -> list[What]:
+        """Process the OPN, and return what came of all that was said meanwhile."""
+        outcomes: list[What] = []
+        try:
+            self._take(self._held)
+            while events := self._channel.receive(b"", 0):
+                outcomes += [type(self._take(event)).__name__ for event in events]
+        except RegistrarError as error:
+            outcomes.append(self._heard(error))
+        return outcomes
 
     def _bytes(self, message: str) -> bytes:
-        if message in BESIDE:
-            return BESIDE[message]
+        raise NotImplementedError
+
+    def _take(self, event: Event | None) -> object:
+        raise NotImplementedError
+
+    def _heard(self, error: RegistrarError) -> StatusCode:
+        return error.status
+
+
+class ToServer(Speaker):
+    """Says a client's messages to a ServerChannel."""
+
+    _channel: ServerChannel
+
+    def __init__(self, client: ApplicationIdentity, server: ApplicationIdentity) -> None:
+        super().__init__(make_pair(NONE, Mode.None_, client, server).server)
+        self._identities = client, server
+        self._tokens = 0
+
+    def _bytes(self, message: str) -> bytes:
         self._sequence += 1
         if message in {"MSG", "CLO"}:
-            kind, token = f"{message}F".encode(), self._token
+            kind, token = f"{message}F".encode(), self._opens
             return plain_chunk(kind, self._sequence, 9, b"body", token_id=token)
         renewal = message == "renewal"
+        self._opens += 1
         return forge_open(
             NONE,
             Mode.None_,
@@ -151,65 +219,72 @@ class ToServer:
             renew=renewal,
         )
 
-    def _take(self, data: bytes) -> object:
+    def _take(self, event: Event | None) -> object:
         channel = self._channel
-        event = _only(channel.receive(data, 0))
         if isinstance(event, HelloReceived):
             channel.acknowledge()
         if not isinstance(event, OpenReceived):
             return event
         requested = channel.process_open(event)
-        self._token += 1
-        channel.accept_open(requested, token_id=self._token, nonce=b"", created_at=MOMENT, now=0)
+        self._tokens += 1
+        channel.accept_open(requested, token_id=self._tokens, nonce=b"", created_at=MOMENT, now=0)
         return requested
 
+    def _heard(self, error: RegistrarError) -> StatusCode:
+        return StatusCode(heard(self._channel.error_message(error)))
 
-class ToClient:
-    """Says a server's messages to a ClientChannel and reports what came of each."""
+
+class ToClient(Speaker):
+    """Says a server's messages to a ClientChannel."""
+
+    _channel: ClientChannel
 
     def __init__(self, client: ApplicationIdentity, server: ApplicationIdentity) -> None:
-        self._channel = make_pair(NONE, Mode.None_, client, server).client
+        super().__init__(make_pair(NONE, Mode.None_, client, server).client)
         self._channel.hello()
-        self._sequence = 0
-        self._tokens = 0
+        self._asked = 0
+        """RequestId of an OPN without an answer, or 0."""
 
-    def say(self, message: str) -> Outcome:
-        """Return the state after ``message`` and what was reported or said."""
-        channel, data = self._channel, BESIDE.get(message) or self._bytes(message)
-        was_closed = channel.state is ChannelState.CLOSED
-        try:
-            event = self._take(data)
-        except RegistrarError as error:
-            return channel.state, error.status
-        return channel.state, SILENTLY if was_closed else type(event).__name__
+    @property
+    def state(self) -> str:
+        """Where the channel stands; a renewal without an answer is a state of its own."""
+        is_renewing = self._asked and self._channel.state is ChannelState.OPEN
+        return "renewing" if is_renewing else self._channel.state
+
+    def ask(self) -> None:
+        """Let the client ask for a channel, or for a new token."""
+        self._channel.open_request(nonce=b"", requested_lifetime_s=60, now=0, timestamp=MOMENT)
+        self._asked = self._channel.next_request_id() - 1
 
     def _bytes(self, message: str) -> bytes:
-        channel, renewal = self._channel, message == "renewal"
+        channel = self._channel
+        is_open = channel.state is ChannelState.OPEN
         self._sequence += 1
         if message in {"MSG", "CLO"}:
             request_id = channel.next_request_id()
-            if channel.state is ChannelState.OPEN:
+            if is_open:
                 channel.send(request_id, b"request", 0)
             kind = f"{message}F".encode()
-            return plain_chunk(kind, self._sequence, request_id, b"body", token_id=self._tokens)
-        if renewal and channel.state is ChannelState.OPEN:
-            channel.open_request(nonce=b"", requested_lifetime_s=60, now=0, timestamp=MOMENT)
-        self._tokens += 1
-        response = _opened(self._tokens)
-        wrong = renewal and channel.state is not ChannelState.OPEN
+            return plain_chunk(kind, self._sequence, request_id, b"body", token_id=self._opens)
+        if message == "renewal" and is_open and not self._asked:
+            self.ask()
+        is_answer = (message == "renewal") == is_open
+        self._opens += 1
         content = OpenContent(
             sequence_number=self._sequence,
-            request_id=channel.next_request_id() - (not wrong),
-            body=encode_message(response),
+            request_id=self._asked if is_answer else channel.next_request_id(),
+            body=encode_message(_opened(self._opens)),
         )
         return seal_plain(NONE, channel_id=CHANNEL, content=content)
 
-    def _take(self, data: bytes) -> object:
-        channel = self._channel
-        event = _only(channel.receive(data, 0))
+    def _take(self, event: Event | None) -> object:
         if isinstance(event, Acknowledged):
-            channel.open_request(nonce=b"", requested_lifetime_s=60, now=0, timestamp=MOMENT)
-        return channel.process_open(event) if isinstance(event, OpenReceived) else event
+            self.ask()
+        if not isinstance(event, OpenReceived):
+            return event
+        opened = self._channel.process_open(event)
+        self._asked = 0
+        return opened
 
 
 def _only(events: list[Event]) -> Event | None:
@@ -233,6 +308,17 @@ def orders(table: Table) -> Iterator[tuple[str, ...]]:
         yield from product(messages, repeat=length)
 
 
+def kept(outcomes: Iterable[What]) -> list[What]:
+    """Leave out the messages that came along with a refusal, which are not served any more."""
+    left: list[What] = []
+    for outcome in outcomes:
+        if isinstance(outcome, StatusCode):
+            while left and left[-1] == MessageReceived.__name__:
+                left.pop()
+        left.append(outcome)
+    return left
+
+
 def expected(table: Table, start: str, order: tuple[str, ...]) -> list[Outcome]:
     """Return what has to follow each message of ``order``; nothing follows the end."""
     state, outcomes = start, []
@@ -241,35 +327,3 @@ def expected(table: Table, start: str, order: tuple[str, ...]) -> list[Outcome]:
         outcomes.append(outcome)
         state = outcome[0]
     return outcomes
-
-
-@pytest.mark.clause("threat-model 5.2")
-@pytest.mark.clause("OPC 10000-6 §6.7.4")
-def test_every_order_of_a_clients_messages(
-    client: ApplicationIdentity, server: ApplicationIdentity
-) -> None:
-    tried = 0
-    for order in orders(SERVER):
-        speaker = ToServer(client, server)
-        assert [speaker.say(message) for message in order] == expected(SERVER, "start", order), (
-            order
-        )
-        tried += 1
-
-    assert tried == 8 + 8**2 + 8**3
-
-
-@pytest.mark.clause("T24")
-@pytest.mark.clause("OPC 10000-6 §6.7.4")
-def test_every_order_of_a_servers_messages(
-    client: ApplicationIdentity, server: ApplicationIdentity
-) -> None:
-    tried = 0
-    for order in orders(CLIENT):
-        speaker = ToClient(client, server)
-        assert [speaker.say(message) for message in order] == expected(CLIENT, "greeted", order), (
-            order
-        )
-        tried += 1
-
-    assert tried == 9 + 9**2 + 9**3
