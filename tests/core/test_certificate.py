@@ -323,6 +323,9 @@ def test_little_is_kept_of_the_extensions_of_a_certificate() -> None:
     assert size < 2 * sum(map(len, ders))
 
 
+@pytest.mark.bad_input(
+    "B40", "more than 64 usages in extendedKeyUsage", "device_certificate_invalid"
+)
 @pytest.mark.parametrize(("usages", "fits"), [(64, True), (65, False)])
 def test_a_certificate_has_few_extended_usages(usages: int, fits: bool) -> None:
     kinds = [x509.ObjectIdentifier(f"1.3.6.1.4.1.{number}") for number in range(usages)]
@@ -334,6 +337,7 @@ def test_a_certificate_has_few_extended_usages(usages: int, fits: bool) -> None:
             make("device", extended=kinds)
 
 
+@pytest.mark.bad_input("B37", "a Name of more than 1,024 bytes", "device_certificate_invalid")
 @pytest.mark.parametrize(("last", "fits"), [(34, True), (35, False)])
 def test_a_name_is_short(last: int, fits: bool) -> None:
     units = [*[64] * 13, last]
