@@ -64,14 +64,8 @@ def compiled(body: Body) -> Body:
         return body
     if isinstance(body, type):
         # A subclass, because a native class takes no attributes such as __wrapped__.
-        native = type(body.__name__, (twin,), {"__slots__": ()})
-        return cast(Body, functools.update_wrapper(native, body, updated=()))
-
-    @functools.wraps(body)
-    def call(*args: object, **kwargs: object) -> object:
-        return twin(*args, **kwargs)
-
-    return cast(Body, call)
+        twin = type(body.__name__, (twin,), {"__slots__": ()})
+    return cast(Body, functools.update_wrapper(twin, body, updated=()))
 
 
 def _load(name: str) -> object | None:
