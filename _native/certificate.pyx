@@ -27,7 +27,7 @@ def read_plain_leaf(bytes der not None):
     cdef Span whole
     cdef Facts facts
     cdef Device device
-    cdef int at
+    cdef int at, bits
 
     whole.at = <Bytes><const char *>der
     whole.end = whole.at + len(der)
@@ -36,6 +36,9 @@ def read_plain_leaf(bytes der not None):
     if not facts.has_rsa_key:
         return None
     if recognise(device.key.at, size_of(&device.key)) != 0:
+        return None
+    bits = 8 * ((device.key.at[30] << 8 | device.key.at[31]) - 1)
+    if not MIN_RSA_BITS <= bits <= MAX_RSA_BITS:
         return None
     return (
         of(&device.issuer),
@@ -47,7 +50,7 @@ def read_plain_leaf(bytes der not None):
         tuple([of(&facts.uri[at]).decode("ascii") for at in range(facts.uris)]),
         None if device.aki.at == NULL else of(&device.aki),
         facts.has_pointer,
-        8 * ((device.key.at[30] << 8 | device.key.at[31]) - 1),
+        bits,
         int.from_bytes(device.serial[:20], "big"),
         (RSA if device.has_rsa_signature else ECDSA)[device.digest],
         of(&device.signature),

@@ -91,7 +91,7 @@ class Outline:
 
 
 class PlainLeaf(NamedTuple):
-    """What a usual Device certificate holds: for an RSA key, not of a CA.
+    """What a usual Device certificate holds: for an RSA key of bearable size, not of a CA.
 
     It is signed with RSA or ECDSA, its usages allow signing and channels, and its issuer has
     another name, as names are compared.
@@ -130,6 +130,12 @@ class Certificate:
     Fields that cost time are read when first asked for. Make one with ``from_der``.
     """
 
+    issuer_bytes: bytes
+    subject_bytes: bytes
+    """The subject name as signed; ``subject_name`` is compared."""
+    public_key_der: bytes
+    """The SubjectPublicKeyInfo as signed."""
+    tbs_bytes: bytes
     not_before: datetime
     """Aware, UTC."""
     not_after: datetime
@@ -143,21 +149,26 @@ class Certificate:
     def __init__(self, der: bytes, slices: Outline | PlainLeaf) -> None:
         self.der = der
         """The exact bytes."""
-        self.subject_bytes = slices.subject
-        """The subject name as signed; ``subject_name`` is compared."""
-        self.issuer_bytes = slices.issuer
-        self.public_key_der = slices.public_key
-        """The SubjectPublicKeyInfo as signed."""
-        self.tbs_bytes = slices.tbs
+        self._hash = hash(der)
         self.plain: PlainLeaf | None = None
         """What was recognised without reading all of it."""
-        self._hash = hash(der)
         if isinstance(slices, PlainLeaf):
             self.plain = slices
-            self.not_before, self.not_after = slices.not_before, slices.not_after
-            self.san_uris, self.aki = slices.san_uris, slices.aki
-            self.has_revocation_pointer = slices.has_revocation_pointer
+            (
+                self.issuer_bytes,
+                self.subject_bytes,
+                self.public_key_der,
+                self.tbs_bytes,
+                self.not_before,
+                self.not_after,
+                self.san_uris,
+                self.aki,
+                self.has_revocation_pointer,
+                *_,
+            ) = slices
         else:
+            self.issuer_bytes, self.subject_bytes = slices.issuer, slices.subject
+            self.public_key_der, self.tbs_bytes = slices.public_key, slices.tbs
             self._read()
 
     @staticmethod
