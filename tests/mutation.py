@@ -23,7 +23,7 @@ from mutmut.utils.format_utils import get_mutant_name
 LEAST = 0.9
 """Of the mutants that were run."""
 
-COMPILED = frozenset({"signatures", "ticket_snapshot"})
+COMPILED = frozenset({"issuers", "path", "signatures", "ticket_snapshot"})
 """Modules with lines that only run beside compiled twins; all others are run without."""
 
 _UNNOTICED = frozenset({0, 5, 33})

@@ -14,21 +14,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import lru_cache
 
-from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
 from cryptography.x509 import NameConstraints
 
 from registrar.core.certificate import MAX_CHAIN_LENGTH, Certificate
-from registrar.core.crl import is_crl_of
+from registrar.core.issuers import crls_for, issuers_of, known_above, unfit, weaknesses
 from registrar.core.name_constraints import breach
 from registrar.core.names import Name
 from registrar.core.signatures import (
     MAX_RSA_BITS,
-    MIN_RSA_BITS,
-    WEAK_HASHES,
     is_issued_by,
-    is_sound_key,
     made_plain,
 )
 from registrar.core.step_codes import CODES, REASONS, STEPS
@@ -45,22 +40,21 @@ from registrar.core.validation import (
 from registrar.errors import CertificateRejected, Reason
 from registrar.status import StatusCode
 
-MAX_CANDIDATES = 8
-"""Issuers of one name that are tried for one certificate."""
-
 MAX_PATHS = 8
 """Complete chains that are looked at for one leaf."""
 
 MAX_SIGNATURE_CHECKS = 20
 """Signatures that are checked to build the chains of one leaf."""
 
-_JUDGED = 512
-"""Certificates whose strength is remembered. CAs meet theirs again with every Device."""
-
 NEVER = datetime.max.replace(tzinfo=UTC)
 
 MAX_INTERMEDIATES = 64
 """Certificates a caller may pass beside the lists."""
+
+_ANY, _DEVICE, _SKIPPED = Anchor.ANY, Purpose.DEVICE_IDENTITY, Check.REVOCATION_SKIPPED
+"""Kept, because before Python 3.12 looking up a member is a call."""
+
+_NO_POINTER = "neither CRL nor CDP nor AIA"
 
 
 @dataclass(slots=True)
@@ -120,7 +114,59 @@ def validate_path(
             administrator reads.
     """
     budget = budget or SignatureBudget()
-    return _Validation(leaf, intermediates, (trust, *further), now, options, budget).run()
+    lists = (trust, *further)
+    usual = _usual_path(leaf, lists, now, options, budget)
+    return usual or _Validation(leaf, intermediates, lists, now, options, budget).run()
+
+
+def _usual_path(
+    leaf: Certificate,
+    lists: Sequence[TrustList],
+    now: datetime,
+    options: ValidationOptions,
+    budget: SignatureBudget,
+) -> ValidPath | None:
+    """Return the path of a plain leaf under known CAs, against which nothing speaks.
+
+    The search would find the same one first, whatever came along with the leaf. None says nothing,
+    and takes nothing from ``budget``.
+    """
+    plain = leaf.plain
+    if plain is None or options.purpose is not _DEVICE:
+        return None
+    above = known_above(plain, lists, options.min_rsa_bits)
+    if (
+        above is None
+        or budget.left <= len(above.certificates)
+        or not above.begins <= now <= above.ends
+        or not plain.not_before <= now <= plain.not_after
+        or not options.min_rsa_bits <= plain.key_bits <= options.max_rsa_bits
+        or options.anchor is not _ANY
+        or (options.check_trust and not above.anchors)
+        or options.application_uri not in (None, *plain.san_uris)
+        or options.host is not None
+    ):
+        return None
+    for trust in lists:
+        if trust.trusts(leaf) or (trust.stopped and leaf.key_digest in trust.stopped):
+            return None
+    for crl in above.crls:
+        if crl.revoked(plain.serial_number):
+            return None
+    suppressed: list[Suppressed] = []
+    for one in above.unlisted if above.crls else (leaf, *above.unlisted):
+        if one.has_revocation_pointer or not options.skip_revocation_without_pointer:
+            return None
+        suppressed.append(_suppressed(_SKIPPED, one, _NO_POINTER))
+    if not made_plain(plain, above.certificates[0]):
+        return None
+    budget.left -= 1 + len(above.certificates)
+    return ValidPath(
+        certificates=(leaf, *above.certificates),
+        suppressed=tuple(suppressed),
+        anchors=above.anchors,
+        ends=min(above.ends, plain.not_after),
+    )
 
 
 class _Validation:
@@ -177,7 +223,7 @@ class _Validation:
             return self._judge(chain)
         if len(chain) == MAX_CHAIN_LENGTH:
             return False
-        for issuer in self._issuers_of(last):
+        for issuer in issuers_of(last.issuer_name, last.aki, self._lists, self._sent):
             if (
                 issuer not in chain
                 and self._is_issued_by(last, issuer)
@@ -203,24 +249,6 @@ class _Validation:
             ends=self._end(chain),
         )
         return True
-
-    def _issuers_of(self, certificate: Certificate) -> list[Certificate]:
-        name = certificate.issuer_name
-        found: dict[Certificate, None] = {}
-        for trust in self._lists:
-            found.update(dict.fromkeys(trust.named(name)))
-        if self._sent:
-            found.update(dict.fromkeys(self._sent.get(name, ())))
-        wanted = certificate.aki
-        fitting = [
-            issuer
-            for issuer in found
-            if wanted is None or issuer.ski is None or wanted == issuer.ski
-        ]
-        if len(fitting) > 1:
-            # Those the key identifier names come first; within both, members of the lists do.
-            fitting.sort(key=lambda issuer: wanted is None or issuer.ski is None)
-        return fitting[:MAX_CANDIDATES]
 
     def _is_issued_by(self, certificate: Certificate, issuer: Certificate) -> bool:
         if self._budget.left == 0:
@@ -261,20 +289,13 @@ class _Validation:
             self._check_revocation(certificate, chain[at + 1 :])
 
     def _check_policy(self, certificate: Certificate, *, is_anchor: bool) -> None:
-        if self._has_plain_policy(certificate):
-            return
+        plain = certificate.plain
         low = self._options.min_rsa_bits
         high = self._options.max_rsa_bits if certificate is self._leaf else MAX_RSA_BITS
-        for detail in _weaknesses(certificate, low, high, is_anchor=is_anchor):
+        if plain is not None and low <= plain.key_bits <= high:
+            return  # no plain one is weak but by the size of its key
+        for detail in weaknesses(certificate, low, high, is_anchor=is_anchor):
             self._found(Check.POLICY, certificate, detail)
-
-    def _has_plain_policy(self, certificate: Certificate) -> bool:
-        """Tell whether it is a plain leaf with a key of bearable size; no plain one is weak."""
-        plain, options = certificate.plain, self._options
-        if plain is None or certificate is not self._leaf:
-            return False
-        low = max(options.min_rsa_bits, MIN_RSA_BITS)
-        return low <= plain.key_bits <= min(options.max_rsa_bits, MAX_RSA_BITS)
 
     def _untrusted(self, chain: tuple[Certificate, ...]) -> CertificateRejected:
         possible = len(_anchors(chain, self._options.anchor))
@@ -344,15 +365,8 @@ class _Validation:
         """Check what makes a CA; never suppressed, or every leaf could issue certificates."""
         below = 0
         for at, issuer in enumerate(chain[1:], 1):
-            usage = issuer.key_usage
-            fault = ""
-            if not issuer.is_ca:
-                fault = "is not a CA"
-            elif usage is not None and not usage.key_cert_sign:
-                fault = "must not sign certificates"
-            elif issuer.path_length is not None and below > issuer.path_length:
-                fault = f"allows {issuer.path_length} CAs below it, not {below}"
-            elif issuer.name_constraints is not None:
+            fault = unfit(issuer, below)
+            if not fault and issuer.name_constraints is not None:
                 fault = _forbidden(issuer.name_constraints, chain[:at])
             if fault:
                 raise self._rejected(
@@ -362,29 +376,23 @@ class _Validation:
             below += not issuer.is_self_issued
 
     def _check_revocation(self, certificate: Certificate, above: tuple[Certificate, ...]) -> None:
-        """Ask the CRLs of the issuer, signed by it or by an older key of its in the same chain."""
-        name = certificate.issuer_name
         is_leaf = certificate is self._leaf
         fresh_until: list[datetime] = []
-        for trust in self._lists:
-            for crl in trust.crls_of(name):
-                signers = [one for one in above if one.subject_name == name]
-                if not any(is_crl_of(crl, one) for one in signers):
-                    continue
-                if crl.revoked(certificate.serial_number):
-                    code = (
-                        StatusCode.BadCertificateRevoked
-                        if is_leaf
-                        else StatusCode.BadCertificateIssuerRevoked
-                    )
-                    raise self._rejected(code, f"{certificate.subject[:80]!r} is on a CRL")
-                if crl.is_fresh(self._now) and crl.next_update is not None:
-                    fresh_until.append(crl.next_update)
+        for crl in crls_for(certificate.issuer_name, above, self._lists):
+            if crl.revoked(certificate.serial_number):
+                code = (
+                    StatusCode.BadCertificateRevoked
+                    if is_leaf
+                    else StatusCode.BadCertificateIssuerRevoked
+                )
+                raise self._rejected(code, f"{certificate.subject[:80]!r} is on a CRL")
+            if crl.is_fresh(self._now) and crl.next_update is not None:
+                fresh_until.append(crl.next_update)
         if fresh_until:
             self._fresh_until.append(max(fresh_until))
             return
         if self._options.skip_revocation_without_pointer and not certificate.has_revocation_pointer:
-            self._record(Check.REVOCATION_SKIPPED, certificate, "neither CRL nor CDP nor AIA")
+            self._suppressed.append(_suppressed(_SKIPPED, certificate, _NO_POINTER))
             return
         check = Check.REVOCATION_UNKNOWN if is_leaf else Check.ISSUER_REVOCATION_UNKNOWN
         issued_by = f"no current CRL of {above[0].subject[:80]!r}"
@@ -393,17 +401,7 @@ class _Validation:
     def _found(self, check: Check, certificate: Certificate, detail: str) -> None:
         if check not in self._options.suppress:
             raise self._rejected(CODES[check], f"{certificate.subject[:80]!r}: {detail}")
-        self._record(check, certificate, detail)
-
-    def _record(self, check: Check, certificate: Certificate, detail: str) -> None:
-        self._suppressed.append(
-            Suppressed(
-                check=check,
-                status=CODES[check],
-                certificate=certificate,
-                detail=detail,
-            )
-        )
+        self._suppressed.append(_suppressed(check, certificate, detail))
 
     def _rejected(self, status: StatusCode, message: str) -> CertificateRejected:
         return CertificateRejected(
@@ -411,24 +409,8 @@ class _Validation:
         )
 
 
-@lru_cache(maxsize=_JUDGED)
-def _weaknesses(certificate: Certificate, low: int, high: int, *, is_anchor: bool) -> Sequence[str]:
-    """Name what is weak in the key and the signature of a certificate."""
-    found: list[str] = []
-    digest = certificate.parsed.signature_hash_algorithm
-    key = certificate.public_key
-    if digest is not None and digest.name in WEAK_HASHES and not is_anchor:
-        found.append(f"signed with {digest.name}")
-    if isinstance(key, rsa.RSAPublicKey):
-        if not is_sound_key(key) or not low <= key.key_size <= high:
-            found.append(f"an RSA key of {key.key_size} bits, not {low} to {high}")
-    elif not isinstance(
-        key, ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey | ed448.Ed448PublicKey
-    ):
-        found.append("a key of a kind that cannot sign")
-    elif isinstance(key, ec.EllipticCurvePublicKey) and key.key_size < 256:
-        found.append(f"a curve of {key.key_size} bits")
-    return found
+def _suppressed(check: Check, certificate: Certificate, detail: str) -> Suppressed:
+    return Suppressed(check=check, status=CODES[check], certificate=certificate, detail=detail)
 
 
 def _anchors(chain: tuple[Certificate, ...], anchor: Anchor) -> tuple[Certificate, ...]:

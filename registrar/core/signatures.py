@@ -70,6 +70,13 @@ _CURVES: Mapping[Algorithm, tuple[str, int]] = {
 }
 """The curve each ES algorithm stands for, and the bytes of r and of s."""
 
+_PLAIN = {
+    f"{kind}{size}": (kind == "RS", digest)
+    for kind in ("RS", "ES")
+    for size, digest in _HASHES.items()
+}
+"""Of the algorithms of a ``PlainLeaf``: whether it is RSA, and the hash."""
+
 _PKCS1 = padding.PKCS1v15()
 
 WEAK_HASHES = frozenset({"md5", "sha1"})
@@ -194,12 +201,12 @@ def is_issued_by(certificate: Certificate, issuer: Certificate) -> bool:
 
 def made_plain(leaf: PlainLeaf, issuer: Certificate) -> bool:
     """Tell whether the key of ``issuer`` made the signature of ``leaf``; as ``is_issued_by``."""
-    by_rsa, on_curve = _sound_keys_of(issuer)
-    digest = _HASHES[leaf.algorithm[2:]]
+    by_rsa, on_curve = sound_keys_of(issuer)
+    is_rsa, digest = _PLAIN[leaf.algorithm]
     try:
-        if by_rsa is not None and leaf.algorithm.startswith("RS"):
+        if by_rsa is not None and is_rsa:
             by_rsa.verify(leaf.signature, leaf.tbs, _PKCS1, digest)
-        elif on_curve is not None and leaf.algorithm.startswith("ES"):
+        elif on_curve is not None and not is_rsa:
             on_curve.verify(leaf.signature, leaf.tbs, ec.ECDSA(digest))
         else:
             return False
@@ -209,7 +216,7 @@ def made_plain(leaf: PlainLeaf, issuer: Certificate) -> bool:
 
 
 @lru_cache(maxsize=_KEYS)
-def _sound_keys_of(
+def sound_keys_of(
     issuer: Certificate,
 ) -> tuple[rsa.RSAPublicKey | None, ec.EllipticCurvePublicKey | None]:
     """Return the key of a CA where it is sound, by its kind; asking costs a tenth of its use."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from functools import cached_property
 from typing import NewType
@@ -30,6 +31,30 @@ class TrustListName(StrEnum):
 
 
 _UNLIMITED = Scope()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Above:
+    """The one chain of CAs above certain leaves: nothing speaks against it while its time runs.
+
+    Made by ``issuers``; whether a CRL may be missing is for the options to say.
+    """
+
+    certificates: tuple[Certificate, ...]
+    """The issuer of the leaves first, root last; each signed by the next, the root by itself."""
+
+    anchors: tuple[Certificate, ...]
+    """Those of them that the lists trust."""
+
+    crls: tuple[Crl, ...]
+    """What tells of the leaves."""
+
+    unlisted: tuple[Certificate, ...]
+    """Those of whom no CRL tells; the root needs none."""
+
+    begins: datetime
+    ends: datetime
+    """From then to then all of them are valid, and so are their CRLs and those of the leaves."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,6 +139,11 @@ class TrustList:
         limits = sorted(f"{thumbprint} {scope!r}" for thumbprint, scope in self.scopes)
         total.update("\n".join((*limits, *sorted(self.stopped))).encode())
         return total.hexdigest()
+
+    @cached_property
+    def above(self) -> dict[tuple[object, ...], Above | None]:
+        """What ``issuers.known_above`` remembers for this list; forgotten with it."""
+        return {}
 
     @cached_property
     def _scopes(self) -> Mapping[str, Scope]:

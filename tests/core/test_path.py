@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa,
 
 from registrar.core import path as module
 from registrar.core.certificate import MAX_CHAIN_LENGTH, Certificate
+from registrar.core.issuers import MAX_CANDIDATES
 from registrar.core.path import ValidPath, validate_path
 from registrar.core.signatures import is_issued_by
 from registrar.core.step_codes import REASONS
@@ -246,7 +247,7 @@ def test_a_member_of_the_list_is_found_behind_certificates_that_were_sent() -> N
     "B34", "more issuers of one name than are tried", "device_certificate_invalid"
 )
 def test_candidates_of_one_name_are_limited() -> None:
-    doubles = [root("ca", ski=False) for _ in range(module.MAX_CANDIDATES)]
+    doubles = [root("ca", ski=False) for _ in range(MAX_CANDIDATES)]
     genuine = root("ca", ski=False)
     leaf = genuine.issue("leaf", aki=False)
 
