@@ -79,6 +79,7 @@ def test_a_usual_leaf_is_recognised(ca: Issued, algorithm: str) -> None:
         CA.certificate,
         leaf(is_ca=True),
         leaf(key=None),
+        leaf(key=rsa_key(2040)),
         leaf(key_usage=usage("key_agreement")),
         leaf(extended=[x509.OID_CODE_SIGNING]),
         leaf(**naming(name("de", x509.NameOID.COUNTRY_NAME))),
