@@ -117,7 +117,7 @@ class Registrar:
         Args:
             urls: ``opc.tcp`` URLs; None goes on with every device that has not ended.
             retry: ended states to begin again, see ``RETRIES``.
-            observe: hears of every arrow, for views; must return at once.
+            observe: hears where every step led, for views; must return at once.
 
         Raises:
             Unavailable: the store cannot serve.

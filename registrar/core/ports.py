@@ -8,8 +8,8 @@ to be inherited; they fit by shape.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Collection, Sequence
-from dataclasses import dataclass, field
-from typing import Protocol
+from dataclasses import dataclass
+from typing import Final, Protocol
 
 from registrar.core.enrolment import Command, Event, State
 from registrar.core.software import SoftwareReport
@@ -35,6 +35,9 @@ class Facts:
     """SHA-256 of the SubjectPublicKeyInfo that was proven; binds the ProductInstanceUri (T3)."""
 
 
+NOTHING_NEW: Final = Facts()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Enrolment:
     """One device's way through onboarding, as the journal holds it."""
@@ -42,7 +45,7 @@ class Enrolment:
     id: int
     url: str
     state: State
-    facts: Facts = field(default_factory=Facts)
+    facts: Facts = NOTHING_NEW
     reason: Reason | None = None
     detail: str = ""
     software: SoftwareReport | None = None
@@ -62,7 +65,9 @@ class Step:
     """What a command led to: one event and what was learned on the way."""
 
     event: Event
-    facts: Facts = field(default_factory=Facts)
+    then: Event | None = None
+    """What follows without anything to be done for it; goes into the same transaction."""
+    facts: Facts = NOTHING_NEW
     reason: Reason | None = None
     detail: str = ""
     notes: tuple[Note, ...] = ()

@@ -28,7 +28,7 @@ RETRIED_ANYWAY = frozenset({State.AWAITING_TICKET, State.AWAITING_APPROVAL, Stat
 """States a new campaign looks at again without being told to."""
 
 Observer = Callable[[Enrolment], None]
-"""Called after each arrow, for views; must return at once."""
+"""Hears where each step led, for views; must return at once."""
 
 
 def ignore(_: Enrolment) -> None:
@@ -75,7 +75,7 @@ class Engine:
             urls: the devices; None takes every enrolment that has not ended.
             retry: ended states to begin again, beside those of ``RETRIED_ANYWAY``.
             listen: stay for devices that wait for their software, see ``EngineLimits``.
-            observe: hears of every arrow.
+            observe: hears where every step led.
 
         Raises:
             Unavailable: the journal cannot be read at the beginning.

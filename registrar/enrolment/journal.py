@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, cast
 
 from registrar.core.enrolment import ENDED, Event, State
-from registrar.core.ports import Enrolment, Facts, Lease, Mail, Step
+from registrar.core.ports import NOTHING_NEW, Enrolment, Facts, Lease, Mail, Step
 from registrar.core.software import SoftwareReport
 from registrar.errors import Misuse, Reason
 from registrar.store import audit, bindings, enrolments, inbox, leases, software, tickets
@@ -80,9 +80,9 @@ class StoreJournal:
         return lease
 
     async def release(self, lease: Lease) -> None:
-        """Give the lease back."""
-        self._seen.pop(lease.enrolment_id, None)
-        await self._store.write(lambda tx: leases.release(tx, lease))
+        """Give the lease back; an arrow to an end did so already."""
+        if self._seen.pop(lease.enrolment_id, None) is not None:
+            await self._store.write(lambda tx: leases.release(tx, lease))
 
     async def advance(self, enrolment: Enrolment, lease: Lease, step: Step) -> Enrolment:
         """Go the arrow of ``step`` and write what it brought.
@@ -96,7 +96,10 @@ class StoreJournal:
         seen = await self._store.write(
             lambda tx: _advance(tx, enrolment, known, lease, step, cause)
         )
-        self._seen[lease.enrolment_id] = seen
+        if seen.enrolment.state in ENDED:
+            self._seen.pop(lease.enrolment_id, None)
+        else:
+            self._seen[lease.enrolment_id] = seen
         return seen.enrolment
 
     async def mail(self) -> list[Mail]:
@@ -186,6 +189,8 @@ def _advance(
         bindings.bind(
             tx, seen.enrolment.id, facts.product_instance_uri, facts.key_digest, cause=plain
         )
+    if step.then is not None:
+        seen = _go(tx, seen.enrolment, seen, lease, Step(event=step.then), plain)
     return seen
 
 
@@ -198,9 +203,9 @@ def _go(
     cause: Cause,
 ) -> _Seen:
     """Go the arrow from what is known, or else from what the database holds."""
-    columns = _columns(step.facts)
     if known is not None:
         before = known.enrolment
+        columns = _columns(step.facts, before.facts)
         after = enrolments.advance_from(
             tx, lease, (before.state, known.updated), step.event, cause=cause, columns=columns
         )
@@ -215,42 +220,30 @@ def _go(
                 software=enrolment.software,
             )
             return _Seen(moved, cause.stamp())
+    columns = _columns(step.facts, NOTHING_NEW)
     row = enrolments.advance(tx, lease, step.event, cause=cause, columns=columns)
     return _seen(row, enrolment.software)
 
 
 def _together(known: Facts, new: Facts) -> Facts:
-    return Facts(
-        product_instance_uri=new.product_instance_uri or known.product_instance_uri,
-        serial_number=new.serial_number or known.serial_number,
-        manufacturer=new.manufacturer or known.manufacturer,
-        model=new.model or known.model,
-        software_revision=new.software_revision or known.software_revision,
-        ticket_digest=new.ticket_digest or known.ticket_digest,
-        identity_thumbprint=new.identity_thumbprint or known.identity_thumbprint,
-        key_digest=new.key_digest or known.key_digest,
-    )
+    return Facts(**{name: getattr(new, name) or getattr(known, name) for name in _COLUMNS})
 
 
-def _columns(facts: Facts) -> Columns:
-    columns = Columns()
-    if facts.product_instance_uri:
-        columns["product_instance_uri"] = facts.product_instance_uri
-    if facts.serial_number:
-        columns["serial_number"] = facts.serial_number
-    if facts.manufacturer:
-        columns["manufacturer"] = facts.manufacturer
-    if facts.model:
-        columns["model"] = facts.model
-    if facts.software_revision:
-        columns["software_revision"] = facts.software_revision
-    if facts.ticket_digest:
-        columns["ticket_digests"] = facts.ticket_digest
-    if facts.identity_thumbprint:
-        columns["identity_thumbprint"] = facts.identity_thumbprint
-    if facts.key_digest:
-        columns["key_digest"] = facts.key_digest
-    return columns
+def _columns(new: Facts, known: Facts) -> Columns:
+    """Return what ``new`` says that ``known`` does not, by column."""
+    columns: dict[str, str] = {}
+    for name, column in _COLUMNS.items():
+        value = getattr(new, name)
+        if value and value != getattr(known, name):
+            columns[column] = value
+    return cast(Columns, columns)
+
+
+_COLUMNS: Final[Mapping[str, str]] = {
+    **{one.name: one.name for one in fields(Facts)},
+    "ticket_digest": "ticket_digests",
+}
+"""Where each of the facts is kept."""
 
 
 def _read(reader: Readable, row: EnrolmentRow) -> Enrolment:

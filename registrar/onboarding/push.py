@@ -4,7 +4,7 @@
 | --- | --- |
 | read identities | GetEndpoints, match, RequestTickets, validate |
 | prove identity | SecureChannel and Session by the selected certificate |
-| begin provisioning | nothing: from here on the device is written |
+| begin provisioning | nothing: it follows at once, and from here on the device is written |
 | provision | TrustList, DCA Certificate, SecurityAdmin Role, read back, software gate |
 | await software | look at the last report |
 | configure | certificates and TrustLists of the applications |
@@ -296,7 +296,10 @@ class PushVisit:
         certificate = eligible.identity.certificate
         facts = replace(eligible.facts, key_digest=key_digest(certificate))
         return Step(
-            event=Event.IDENTITY_PROVEN, facts=facts, notes=() if is_first else eligible.notes
+            event=Event.IDENTITY_PROVEN,
+            then=Event.PROVISIONING_BEGUN,
+            facts=facts,
+            notes=() if is_first else eligible.notes,
         )
 
     async def _not_proven(

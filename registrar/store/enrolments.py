@@ -14,7 +14,7 @@ from datetime import datetime
 from functools import cache
 from typing import Any, Final, TypedDict
 
-from registrar.core.enrolment import Event, State
+from registrar.core.enrolment import ENDED, Event, State
 from registrar.core.enrolment import advance as next_state
 from registrar.core.ports import Lease
 from registrar.errors import Misuse
@@ -80,6 +80,9 @@ class Columns(TypedDict, total=False):
 
 
 _WRITABLE: Final = frozenset(Columns.__annotations__)
+
+_NOBODY: Final = {"lease_owner": "", "lease_ends": 0}
+"""An arrow to an end gives the lease back: nobody works on the enrolment any more."""
 
 
 def discover(tx: Transaction, urls: Iterable[str], *, cause: Cause) -> list[EnrolmentRow]:
@@ -233,6 +236,7 @@ def _changes(after: State, cause: Cause, learned: Columns) -> dict[str, Any]:
         "reason": str(cause.reason),
         "detail": cause.detail[: audit.MAX_DETAIL],
         "updated": cause.stamp(),
+        **(_NOBODY if after in ENDED else {}),
         # Sorted, so that the same columns make the same statement, which is parsed once.
         **dict(sorted(learned.items())),
     }

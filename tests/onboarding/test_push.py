@@ -30,11 +30,11 @@ from tests.onboarding.stage import BACKDATE, DCA_LIFETIME, Backdrop, Stage, devi
 
 DCA_WAY = [
     State.IDENTIFIED,
-    State.PROVEN,
     State.PROVISIONING,
     State.CONFIGURING,
     State.ONBOARDED,
 ]
+"""Where each step led; an identity that is proven is provisioned at once."""
 
 
 @pytest.mark.clause("R3")

@@ -42,7 +42,7 @@ T = TypeVar("T")
 WRITES = 20
 """More than one device needs; cuts behind the last one cut nothing."""
 
-DELIVERED_AFTER = 8
+DELIVERED_AFTER = 7
 """Writes after which the device has a certificate that nobody confirmed."""
 
 

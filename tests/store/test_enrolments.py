@@ -149,7 +149,7 @@ def test_attempts_are_counted(store: Store) -> None:
 
 def test_an_operator_waits_for_the_engine(store: Store) -> None:
     lease = device(store)
-    store.write_sync(lambda tx: enrolments.advance(tx, lease, Event.REFUSED, cause=REFUSAL))
+    store.write_sync(lambda tx: enrolments.advance(tx, lease, Event.TICKET_MISSING, cause=CAUSE))
 
     def retry(tx: Transaction) -> None:
         enrolments.advance_idle(tx, lease.enrolment_id, Event.RETRIED, cause=CAUSE)
@@ -161,6 +161,18 @@ def test_an_operator_waits_for_the_engine(store: Store) -> None:
 
     assert error.value.reason is Reason.BUSY
     assert state_of(store, lease) is State.DISCOVERED
+
+
+def test_an_arrow_to_an_end_gives_the_lease_back(store: Store) -> None:
+    lease = device(store)
+
+    store.write_sync(lambda tx: enrolments.advance(tx, lease, Event.REFUSED, cause=REFUSAL))
+
+    with pytest.raises(Unavailable, match="held by nobody"):
+        store.write_sync(lambda tx: leases.check_lease(tx, lease))
+    store.write_sync(
+        lambda tx: enrolments.advance_idle(tx, lease.enrolment_id, Event.RETRIED, cause=CAUSE)
+    )
 
 
 def test_a_retired_device_frees_its_name_and_loses_its_certificates(store: Store) -> None:

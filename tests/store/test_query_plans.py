@@ -86,7 +86,8 @@ class Explaining(Transaction):
 def enrol(tx: Transaction, lease: Lease) -> None:
     """Go the whole way of a Device, with one certificate."""
     number = lease.enrolment_id
-    for event in TO_ONBOARDED:
+    *way, end = TO_ONBOARDED
+    for event in way:
         go(tx, lease, event)
     sought = wanted(number, 5)
     (row,) = issuances.reserve_all(tx, [sought.request], lease=lease, cause=CAUSE)
@@ -99,6 +100,7 @@ def enrol(tx: Transaction, lease: Lease) -> None:
     applications.put_all(tx, lease, [application], cause=CAUSE)
     enrolments.count_attempt(tx, lease)
     leases.renew(tx, [lease], ends=NOW + timedelta(hours=1))
+    go(tx, lease, end)
     leases.release(tx, lease)
     enrolments.advance_idle(tx, number, Event.RETIRED, cause=CAUSE)
 
