@@ -94,7 +94,8 @@ class Configuring:
         ]
         for start in range(0, len(targets), AT_ONCE):
             part = targets[start : start + AT_ONCE]
-            await self._record_confirmed(part, await self._install(part, way))
+            issued = await self._install(part, way, may_hold=bool(known))
+            await self._record_confirmed(part, issued)
 
     def _check(self, enrolment: Enrolment, found: Sequence[ConfigurationObject]) -> None:
         """Refuse the DCA's own name for an application, and one without a group to fill (R132)."""
@@ -157,12 +158,18 @@ class Configuring:
             row.state is IssuanceState.CONFIRMED for row in held.values()
         )
 
-    async def _install(self, targets: Sequence[Target], way: Way) -> list[Issuance]:
+    async def _install(
+        self, targets: Sequence[Target], way: Way, *, may_hold: bool
+    ) -> list[Issuance]:
         async def reopen() -> Dca:
             return await self._provisioning.resumed(way)
 
         installation = Installation(
-            self._url, issuing=self._issuing, lease=self._lease, reopen=reopen
+            self._url,
+            issuing=self._issuing,
+            lease=self._lease,
+            reopen=reopen,
+            may_hold=may_hold,
         )
         issued = await installation.install(await self._provisioning.enter(way), targets)
         await self._provisioning.settle(way, targets, issued)

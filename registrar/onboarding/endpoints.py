@@ -143,7 +143,8 @@ def looks_operational(certificate: Certificate) -> bool:
 
     A DCA Certificate follows OPC 10000-6 §6.2.2 and names TLS usages or the host it serves; a
     DeviceIdentity Certificate by IEEE 802.1AR does neither. Decides only which reason a refused
-    device gets, never whether it is refused.
+    device gets, never whether it is refused, and whose certificates are sought in our ledger:
+    each one there names TLS usages.
     """
     usages = certificate.extended_key_usage or frozenset()
     return bool(certificate.dns_names or certificate.ip_addresses or _OPERATION & usages)

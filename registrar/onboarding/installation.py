@@ -118,6 +118,7 @@ class Installation:
         reopen: gives a new Session after the device closed the old one.
         before_apply: what else belongs into the transaction.
         max_trust_list_bytes: what the device takes at most; zero: no limit.
+        may_hold: an earlier run may have issued certificates for the targets.
     """
 
     def __init__(
@@ -129,6 +130,7 @@ class Installation:
         reopen: Callable[[], Awaitable[Dca]],
         before_apply: Callable[[Dca], Awaitable[None]] | None = None,
         max_trust_list_bytes: int = 0,
+        may_hold: bool = True,
     ) -> None:
         self._url = url
         self._issuing = issuing
@@ -136,6 +138,7 @@ class Installation:
         self._reopen = reopen
         self._before_apply = before_apply
         self._max_trust_list_bytes = max_trust_list_bytes
+        self._may_hold = may_hold
 
     async def install(self, dca: Dca, targets: Sequence[Target]) -> list[Issuance]:
         """Bring ``targets`` into the device; that it took effect is not yet known.
@@ -154,7 +157,8 @@ class Installation:
 
     async def _install(self, dca: Dca, targets: Sequence[Target]) -> list[Issuance]:
         requests = [request for target in targets for request in target.requests]
-        issued = self._issuing.held(self._lease.enrolment_id, requests)
+        enrolment_id = self._lease.enrolment_id
+        issued = self._issuing.held(enrolment_id, requests) if self._may_hold else {}
         stale = list(issued)
         wanted = [request for request in requests if request not in issued]
         begun, signing = await self._begin(dca, targets, wanted)

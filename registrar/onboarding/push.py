@@ -29,7 +29,7 @@ from registrar.core.verify import TicketPolicy
 from registrar.errors import Reason, Rejected, Unavailable
 from registrar.onboarding.addresses import locate
 from registrar.onboarding.configuring import Configuring
-from registrar.onboarding.endpoints import Offer, Way
+from registrar.onboarding.endpoints import Offer, Way, looks_operational
 from registrar.onboarding.identification import Eligible, Identification, Identifier
 from registrar.onboarding.issuing import Issuers, Issuing
 from registrar.onboarding.link import Counters, Link
@@ -238,7 +238,7 @@ class PushVisit:
 
     def _served_by_us(self, enrolment: Enrolment, offer: Offer) -> Step | None:
         """Recognise a device that was ours all along (E3)."""
-        for certificate in offer.certificates:
+        for certificate in filter(looks_operational, offer.certificates):
             issuance = issuances.find(self._driver.store.reader, certificate.der)
             if issuance is None:
                 continue
