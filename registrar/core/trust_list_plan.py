@@ -40,6 +40,8 @@ class TrustListContent:
 
         The order inside a list means nothing, and neither do repetitions.
         """
+        if self == other:
+            return ""
         for name in TrustListContent.__slots__:
             if set(getattr(self, name)) != set(getattr(other, name)):
                 return (

@@ -201,6 +201,8 @@ class TicketVerifier:
                 if one.route is route
                 and (one.trust_digest != self._authorities.digest or one.good_until < now)
             ]
+            if not places:
+                continue
             documents = [tickets[at].document for at in places]
             verdicts = self.verify_all(documents, route=route, now=now)
             for at, verdict in zip(places, verdicts, strict=True):

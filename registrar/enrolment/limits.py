@@ -63,4 +63,5 @@ def subnet_of(url: str, limits: EngineLimits) -> str:
     except ValueError:
         return url
     prefix = limits.subnet_prefix_ipv4 if address.version == 4 else limits.subnet_prefix_ipv6
-    return str(ipaddress.ip_network((address, prefix), strict=False))
+    host_bits = address.max_prefixlen - prefix
+    return f"{type(address)(int(address) >> host_bits << host_bits)}/{prefix}"

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
 
 from asyncua import ua
 from cryptography.x509.oid import ExtendedKeyUsageOID
@@ -73,25 +72,28 @@ def read_offer(
     if len(endpoints) > MAX_ENDPOINTS:
         raise Rejected(f"{len(endpoints)} endpoints exceed the limit of {MAX_ENDPOINTS}")
     rank = {policy.uri: number for number, policy in enumerate(policies)}
-    # A device repeats its few certificates in an endpoint for each policy and mode.
-    chain_of = cache(decode_chain)
+    leaves: dict[bytes, Certificate] = {}
     certificates: dict[str, Certificate] = {}
     issuers: dict[str, Certificate] = {}
     ways: dict[str, Way] = {}
     application_uris: dict[str, str] = {}
     malformed = 0
     for endpoint in endpoints:
-        if not endpoint.ServerCertificate or endpoint.SecurityMode not in _SECURED:
+        blob = endpoint.ServerCertificate
+        if not blob or endpoint.SecurityMode not in _SECURED:
             continue
-        try:
-            leaf, *rest = chain_of(endpoint.ServerCertificate)
-        except CertificateRejected:
-            malformed += 1
-            continue
-        certificates.setdefault(leaf.thumbprint, leaf)
-        stated = endpoint.Server.ApplicationUri if endpoint.Server else None
-        application_uris.setdefault(leaf.thumbprint, stated or "")
-        issuers.update((issuer.thumbprint, issuer) for issuer in rest)
+        leaf = leaves.get(blob)
+        if leaf is None:  # a device repeats its few certificates for each policy and mode
+            try:
+                leaf, *rest = decode_chain(blob)
+            except CertificateRejected:
+                malformed += 1
+                continue
+            leaves[blob] = leaf
+            certificates.setdefault(leaf.thumbprint, leaf)
+            stated = endpoint.Server.ApplicationUri if endpoint.Server else None
+            application_uris.setdefault(leaf.thumbprint, stated or "")
+            issuers.update((issuer.thumbprint, issuer) for issuer in rest)
         if endpoint.SecurityMode is ua.MessageSecurityMode.SignAndEncrypt:
             _take_if_better(ways, leaf.thumbprint, endpoint, policies, rank)
     _check(certificates, malformed)
