@@ -7,9 +7,9 @@ to be inherited; they fit by shape.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final, Never, Protocol
 
 from registrar.core.enrolment import Command, Event, State
 from registrar.core.software import SoftwareReport
@@ -73,6 +73,8 @@ class Step:
     notes: tuple[Note, ...] = ()
     tickets: tuple[ValidTicket, ...] = ()
     """Tickets the device brought along; kept with the arrow they led to."""
+    also: Callable[[Never], object] | None = None
+    """What is written just before the arrow, with it; who made it and the journal know on what."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

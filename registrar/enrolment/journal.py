@@ -16,7 +16,7 @@ from registrar.store import audit, bindings, enrolments, inbox, leases, software
 from registrar.store.enrolments import Columns, EnrolmentRow
 from registrar.store.moments import to_stored
 from registrar.store.store import Store
-from registrar.store.transaction import Cause, Readable, Transaction
+from registrar.store.transaction import Cause, Change, Readable, Transaction
 
 LEASE: Final = timedelta(minutes=10)
 """Longer than any device may take; an engine that died is recognised by its lock, not by this."""
@@ -169,6 +169,8 @@ def _advance(
     cause: Cause,
 ) -> _Seen:
     plain = Cause(actor=cause.actor, now=cause.now) if cause.reason or cause.detail else cause
+    if step.also is not None:
+        cast(Change, step.also)(tx)
     for ticket in step.tickets:
         tickets.put(tx, ticket, cause=plain)
     for note in step.notes:

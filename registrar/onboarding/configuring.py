@@ -24,7 +24,7 @@ from registrar.store import applications, issuances
 from registrar.store.applications import ApplicationRecord
 from registrar.store.issuances import Issuance
 from registrar.store.store import Store
-from registrar.store.transaction import Cause, Transaction
+from registrar.store.transaction import Cause, Change, Transaction
 from registrar.wire.certificate_groups import ConfigurationObject
 from registrar.wire.dca import Dca
 
@@ -70,12 +70,15 @@ class Configuring:
         self._cause = cause
         self._reserved_uris = reserved_uris
 
-    async def configure(self, enrolment: Enrolment, way: Way) -> None:
+    async def configure(self, enrolment: Enrolment, way: Way) -> Change | None:
         """Give every application its certificate and TrustList, and read them back.
 
         Args:
             enrolment: of a device that is no singleton.
             way: by its DCA Certificate.
+
+        Returns:
+            What is to be written because the last of them have what was meant.
 
         Raises:
             Rejected: the device refused, or claims applications that are not its own.
@@ -92,10 +95,14 @@ class Configuring:
             for target in map(self._target, found)
             if target.object.application_uri not in confirmed or not self._holds_all(target)
         ]
+        confirming: Change | None = None
         for start in range(0, len(targets), AT_ONCE):
+            if confirming is not None:
+                await self._store.write(confirming)
             part = targets[start : start + AT_ONCE]
             issued = await self._install(part, way, may_hold=bool(known))
-            await self._record_confirmed(part, issued)
+            confirming = self._confirming(part, issued)
+        return confirming
 
     def _check(self, enrolment: Enrolment, found: Sequence[ConfigurationObject]) -> None:
         """Refuse the DCA's own name for an application, and one without a group to fill (R132)."""
@@ -175,10 +182,8 @@ class Configuring:
         await self._provisioning.settle(way, targets, issued)
         return issued
 
-    async def _record_confirmed(
-        self, targets: Sequence[Target], issued: Sequence[Issuance]
-    ) -> None:
-        """Note that applications and their certificates were read back."""
+    def _confirming(self, targets: Sequence[Target], issued: Sequence[Issuance]) -> Change:
+        """Return what notes that applications and their certificates were read back."""
         records = _records([target.object for target in targets], is_confirmed=True)
         cause = self._cause()
 
@@ -186,7 +191,7 @@ class Configuring:
             issuances.record_confirmed_all(tx, issued, lease=self._lease, cause=cause)
             applications.put_all(tx, self._lease, records, cause=cause)
 
-        await self._store.write(confirm)
+        return confirm
 
 
 def _records(

@@ -29,7 +29,7 @@ from registrar.store import issuances
 from registrar.store.issuance_request import IssuanceRequest
 from registrar.store.issuances import Issuance
 from registrar.store.store import Store
-from registrar.store.transaction import Cause, Transaction
+from registrar.store.transaction import Cause, Change, Transaction
 from registrar.wire import dca_nodes as nodes
 from registrar.wire.certificate_groups import Slot
 
@@ -243,15 +243,11 @@ class Issuing:
         authority = self._issuers.of(request.kind)
         return authority.sign(Prepared(serial=row.serial, tbs=row.tbs, not_after=row.not_after))
 
-    async def record_confirmed(self, rows: Sequence[Issuance], *, lease: Lease) -> None:
-        """Note that certificates were read back from the device."""
+    def confirming(self, rows: Sequence[Issuance], *, lease: Lease) -> Change:
+        """Return what notes that certificates were read back from the device."""
         seen = [row for row in rows if row.state is not IssuanceState.CONFIRMED]
-        if not seen:
-            return
         cause = self._cause()
-        await self._store.write(
-            lambda tx: issuances.record_confirmed_all(tx, seen, lease=lease, cause=cause)
-        )
+        return lambda tx: issuances.record_confirmed_all(tx, seen, lease=lease, cause=cause)
 
     async def revoke_unconfirmed(self, *, lease: Lease, reason: Reason) -> None:
         """Close what a refused device was given and never used (R136)."""

@@ -32,6 +32,7 @@ from registrar.onboarding.settings import PushSettings
 from registrar.store import issuances
 from registrar.store.issuances import Issuance
 from registrar.store.store import Store
+from registrar.store.transaction import Change
 from registrar.wire import dca_nodes as nodes
 from registrar.wire.dca import Dca, DeviceDescription
 
@@ -74,7 +75,7 @@ class Provisioning:
         self._settings = settings
         self._clock = clock
 
-    async def provision(self, enrolment: Enrolment, way: Way | None) -> tuple[Way, bool]:
+    async def provision(self, enrolment: Enrolment, way: Way | None) -> tuple[Way, bool, Change]:
         """Bring certificate and TrustList into the device, and read them back.
 
         Args:
@@ -82,7 +83,8 @@ class Provisioning:
             way: by which it was just proven; None in a run that begins here.
 
         Returns:
-            The way by the certificate it has now, and whether it is a singleton.
+            The way by the certificate it has now, whether it is a singleton, and what is to be
+            written because that is so.
 
         Raises:
             Rejected: the device refused, changed nothing, or belongs to another Registrar.
@@ -115,8 +117,7 @@ class Provisioning:
         issued = await installation.install(dca, [target])
         new = _way_by(issued, way, self._url)
         await self.settle(new, [target], issued)
-        await self._issuing.record_confirmed(issued, lease=self._lease)
-        return new, description.is_singleton
+        return new, description.is_singleton, self._issuing.confirming(issued, lease=self._lease)
 
     # --- ways in
 
@@ -208,7 +209,9 @@ class Provisioning:
 
     # --- whether it took
 
-    async def _done_before(self, enrolment: Enrolment, offer: Offer) -> tuple[Way, bool] | None:
+    async def _done_before(
+        self, enrolment: Enrolment, offer: Offer
+    ) -> tuple[Way, bool, Change] | None:
         """Return what ``provision`` does, if an earlier run lacked only the record of it."""
         ours = self.way_of_ours(enrolment.id, offer)
         if ours is None or ours[1].state is IssuanceState.REVOKED:
@@ -220,8 +223,8 @@ class Provisioning:
         issued = list(self._issuing.held(enrolment.id, requests).values())
         if len(issued) < len(requests) or await self._difference(dca, [target], issued):
             return None
-        await self._issuing.record_confirmed(issued, lease=self._lease)
-        return ours[0], description.is_singleton
+        confirming = self._issuing.confirming(issued, lease=self._lease)
+        return ours[0], description.is_singleton, confirming
 
     async def settle(self, way: Way, targets: Sequence[Target], issued: Sequence[Issuance]) -> None:
         """Read back by ``way`` until what was meant is there (S12).

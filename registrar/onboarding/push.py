@@ -41,7 +41,7 @@ from registrar.onboarding.trust import Belief, Beliefs
 from registrar.onboarding.waiting import Waiting
 from registrar.store import issuances, software, tickets
 from registrar.store.store import Store
-from registrar.store.transaction import Cause
+from registrar.store.transaction import Cause, Change
 from registrar.ua.application_identity import ApplicationIdentity
 from registrar.wire.key_queue import KeyQueue
 
@@ -327,7 +327,7 @@ class PushVisit:
     async def _provision(self, enrolment: Enrolment) -> Step:
         provisioning = self._provisioning(await self._connect())
         try:
-            self._way, self._is_singleton = await provisioning.provision(enrolment, self._way)
+            self._way, self._is_singleton, also = await provisioning.provision(enrolment, self._way)
         except (Rejected, Unavailable) as error:
             # Whatever way was open may be gone: the next attempt looks again.
             self._way = None
@@ -339,8 +339,9 @@ class PushVisit:
                 event=Event.SOFTWARE_OUTDATED,
                 reason=Reason.SOFTWARE_OUTDATED,
                 detail=f"{self._url}: software gate: {self._wanted(enrolment.facts)}",
+                also=also,
             )
-        return Step(event=Event.DCA_CONFIRMED)
+        return Step(event=Event.DCA_CONFIRMED, also=also)
 
     async def _await_software(self, enrolment: Enrolment) -> Step | None:
         if self._waits_for_software(enrolment):
@@ -364,15 +365,16 @@ class PushVisit:
         link = await self._connect()
         provisioning = self._provisioning(link)
         way = self._way
+        also: Change | None = None
         try:
             if way is None or self._is_singleton is None:
                 way = await self._way_back(enrolment, provisioning, link)
             if not self._is_singleton:
-                await self._configuring(link, provisioning).configure(enrolment, way)
+                also = await self._configuring(link, provisioning).configure(enrolment, way)
         except (Rejected, Unavailable):
             self._way = None
             raise
-        return Step(event=Event.APPLICATIONS_CONFIRMED)
+        return Step(event=Event.APPLICATIONS_CONFIRMED, also=also)
 
     async def _way_back(self, enrolment: Enrolment, provisioning: Provisioning, link: Link) -> Way:
         """Find the device again by the certificate it was given in an earlier run (R140)."""

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 from registrar.store.moments import to_stored
 
@@ -112,6 +112,10 @@ class Transaction:
         """Run what was put off. Whoever made the transaction calls it, before it is durable."""
         for sql, rows in self._later.items():
             self.change_many(sql, rows)
+
+
+Change: TypeAlias = Callable[[Transaction], object]
+"""What one transaction is to write."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
