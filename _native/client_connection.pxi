@@ -182,10 +182,8 @@ cdef class ClientConnection:
 
     cdef int open(self) except -1:
         """Ask for a channel, or for a new token of it."""
-        cdef Py_ssize_t key_bits = self.key_bits
+        cdef Py_ssize_t key_bits = self.bits()
 
-        if self.is_renewing:    # on the loop, or a request would overtake the OPN and its number
-            key_bits = min(key_bits, MAX_INLINE_BITS)
         try:
             if key_bits:
                 self.keys.give(
@@ -222,7 +220,7 @@ cdef class ClientConnection:
         try:
             if self.key_bits:
                 self.keys.give(
-                    self.loop, self.address, self.key_bits, self.process_open, self.processed)
+                    self.loop, self.address, self.bits(), self.process_open, self.processed)
             else:
                 self.process_open()
                 self.on_opened()
@@ -274,6 +272,12 @@ cdef class ClientConnection:
         return 0
 
     # Parts
+
+    cdef Py_ssize_t bits(self) noexcept:
+        """Return the length of our key, or one that is worked on on the loop for a renewal."""
+        # A request would overtake an OPN that a thread signs, and its number, or be told that a
+        # channel is closed instead of why a thread closed it.
+        return min(self.key_bits, MAX_INLINE_BITS) if self.is_renewing else self.key_bits
 
     cdef int pause(self, bint pause) except -1:
         made = self.transport

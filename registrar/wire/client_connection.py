@@ -267,10 +267,7 @@ class ClientConnection(asyncio.Protocol):
         channel = self._channel
         nonce = os.urandom(channel.policy.nonce_size)
         lifetime_s = self._limits.token_lifetime_s
-        # A renewal is signed on the loop, or a request would overtake the OPN and its number.
-        key_bits = min(self._key_bits, MAX_INLINE_BITS) if self._renewing else self._key_bits
         self._private(
-            key_bits,
             lambda: channel.open_request(
                 nonce=nonce,
                 requested_lifetime_s=lifetime_s,
@@ -284,7 +281,7 @@ class ClientConnection(asyncio.Protocol):
         if self._renewing:  # what comes before the first OPN is settled was not asked for
             self._holds = True
             self._pause(True)
-        self._private(self._key_bits, lambda: self._channel.process_open(event), self._on_opened)
+        self._private(lambda: self._channel.process_open(event), self._on_opened)
 
     def _on_opened(self, _: ChannelOpened) -> None:
         if self._renewing:
@@ -315,8 +312,13 @@ class ClientConnection(asyncio.Protocol):
 
     # Parts
 
-    def _private(self, key_bits: int, job: Callable[[], T], then: Callable[[T], None]) -> None:
-        """Run ``job`` as private-key work where it is some, and hand its result to ``then``."""
+    def _private(self, job: Callable[[], T], then: Callable[[T], None]) -> None:
+        """Run ``job`` as private-key work where it is some, and hand its result to ``then``.
+
+        A renewal is worked on on the loop: a request would overtake an OPN that a thread signs,
+        and its number, or be told that a channel is closed instead of why a thread closed it.
+        """
+        key_bits = min(self._key_bits, MAX_INLINE_BITS) if self._renewing else self._key_bits
 
         def settle(result: T, error: Exception | None) -> None:
             if self._error is not None:

@@ -242,6 +242,11 @@ class ServerConnection(asyncio.Protocol):
         )
 
     @property
+    def _has_failed(self) -> bool:
+        """Whether an OPN was refused in a thread; why is said as soon as the loop hears of it."""
+        return self._is_opening and self._channel.state is ChannelState.CLOSED
+
+    @property
     def _is_awaiting(self) -> bool:
         """Whether the first OPN is worked on and nothing came after it."""
         channel = self._channel
@@ -433,7 +438,7 @@ class ServerConnection(asyncio.Protocol):
         self._send(request_id, fault, handle)
 
     def _send(self, request_id: int, response: Any, handle: int) -> None:
-        if self.is_closed:
+        if self.is_closed or self._has_failed:
             return
         try:
             body = encode_message(response)
