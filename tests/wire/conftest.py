@@ -8,7 +8,7 @@ import pytest
 
 from registrar.ua.application_identity import ApplicationIdentity
 from tests.wire.certificates import make_identity
-from tests.wire.plant import CLIENT_URI, SERVER_URI, Plant
+from tests.wire.plant import CLIENT_URI, SERVER_URI, Plant, Server
 
 
 @pytest.fixture(scope="session")
@@ -36,3 +36,11 @@ async def plant(
     """Return a Server that listens on a free port of the loopback."""
     async with Plant(server_identity, trusted=[client_identity.certificate]) as plant:
         yield plant
+
+
+@pytest.fixture
+def build(server_identity: ApplicationIdentity, client_identity: ApplicationIdentity) -> Server:
+    """Return a maker of Servers with other limits."""
+    return lambda limits: Plant(
+        server_identity, trusted=[client_identity.certificate], limits=limits
+    )

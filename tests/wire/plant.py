@@ -65,6 +65,9 @@ TOKENS = {
 }
 
 
+LIMITS: Callable[..., ServerLimits] = ServerLimits
+
+
 def string(value: str) -> ua.Variant:
     """Return a String."""
     return ua.Variant(value, ua.VariantType.String)
@@ -302,3 +305,7 @@ async def open_session(
     )
     await connected.create_session()
     return connected
+
+
+Server = Callable[[ServerLimits], Plant]
+"""Makes a Server with other limits."""

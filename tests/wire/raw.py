@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import os
+import struct
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any, Self, TypeVar
 
 from asyncua import ua
@@ -151,3 +154,23 @@ async def refusal_of(attempt: Any) -> RegistrarError:
     except RegistrarError as error:
         return error
     raise AssertionError("it was let in")
+
+
+@asynccontextmanager
+async def socket_to(
+    plant: Plant,
+) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+    """Connect without any protocol."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", plant.listener.port)
+    try:
+        yield reader, writer
+    finally:
+        writer.close()
+        await asyncio.gather(writer.wait_closed(), return_exceptions=True)
+
+
+def error_in(answer: bytes) -> int:
+    """Return the status of the ERR that ends ``answer``."""
+    at = answer.index(b"ERRF")
+    (status,) = struct.unpack_from("<I", answer, at + 8)
+    return int(status)

@@ -24,8 +24,7 @@ from registrar.wire.server_connection import ServerConnection
 from registrar.wire.sessions import SessionTable
 from tests.wire.memory import Clock, Transport, join
 from tests.wire.plant import COUNTER, ECHO, WAIT, Plant, string
-from tests.wire.raw import RawClient, refusal_of
-from tests.wire.test_listener import socket_to
+from tests.wire.raw import RawClient, refusal_of, socket_to
 
 T14 = pytest.mark.clause("T14")
 T25 = pytest.mark.clause("T25: threat-model 5.2")
