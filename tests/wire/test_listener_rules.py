@@ -16,8 +16,8 @@ from registrar.errors import DecodingError, RegistrarError, SecurityChecksFailed
 from registrar.status import StatusCode
 from registrar.ua.application_identity import ApplicationIdentity
 from registrar.ua.client_channel import ClientChannel
-from registrar.ua.codec import encode_message
-from registrar.ua.events import OpenReceived
+from registrar.ua.codec import decode_message, encode_message
+from registrar.ua.events import MessageReceived, OpenReceived
 from registrar.ua.transport import ErrorMessage, encode_error
 from registrar.wire import Client, ClientLimits, KeyQueue, ServerLimits
 from registrar.wire.server_connection import ServerConnection
@@ -368,3 +368,22 @@ def lines_and_ends(caplog: pytest.LogCaptureFixture) -> tuple[int, int]:
     """Return how many lines name a refusal, and how many say that there are no more."""
     ends = [record for record in caplog.records if "not logged for a minute" in record.getMessage()]
     return len(caplog.records) - len(ends), len(ends)
+
+
+# Requests
+
+
+async def test_an_encoded_response_is_refused_as_a_request(plant: Plant) -> None:
+    """The codec knows both roles; the Server answers requests alone, and goes on."""
+    loop, results = asyncio.get_running_loop(), list[int]()
+    async with socket_to(plant) as (reader, writer), asyncio.timeout(5):
+        channel = await open_channel(plant, reader, writer)
+        for message in (ua.FindServersResponse(), ua.FindServersRequest()):
+            body = encode_message(message)
+            writer.write(channel.send(channel.next_request_id(), body, loop.time()))
+            [answer] = channel.receive(await reader.read(65_536), loop.time())
+            assert isinstance(answer, MessageReceived)
+            results.append(decode_message(answer.body).ResponseHeader.ServiceResult.value)
+
+    assert results == [StatusCode.BadDecodingError, StatusCode.Good]
+    assert plant.listener.refusals == {StatusCode.BadDecodingError: 1}
