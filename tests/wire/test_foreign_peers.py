@@ -308,14 +308,16 @@ async def test_a_foreign_server_may_be_heard_byte_by_byte(
 @pytest.mark.slow
 @pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize("first", range(1, 256, 32))
+@every_policy
 async def test_the_messages_of_a_foreign_server_may_break_anywhere(
     foreign_server: ForeignServer,
     server_identity: ApplicationIdentity,
     client_identity: ApplicationIdentity,
+    policy: SecurityPolicy,
     first: int,
 ) -> None:
     """Every boundary of the first 256 bytes by itself: all headers end among them."""
     port, certificate = port_of(foreign_server), server_identity.certificate
 
     for place in range(first, first + 32):
-        await converse(port, broken_at(place), client_identity, certificate, BASIC256SHA256)
+        await converse(port, broken_at(place), client_identity, certificate, policy)
