@@ -26,15 +26,21 @@ Response = TypeVar("Response")
 
 PATIENT = ClientLimits(request_s=5)
 
-HELLO = encode_hello(
-    Hello(
-        receive_buffer_size=65_536,
-        send_buffer_size=65_536,
-        max_message_size=0,
-        max_chunk_count=0,
-        endpoint_url="opc.tcp://127.0.0.1/",
+
+def hello(receive: int = 65_536, send: int = 65_536) -> bytes:
+    """Return a HEL with buffers of so many bytes."""
+    return encode_hello(
+        Hello(
+            receive_buffer_size=receive,
+            send_buffer_size=send,
+            max_message_size=0,
+            max_chunk_count=0,
+            endpoint_url="opc.tcp://127.0.0.1/",
+        )
     )
-)
+
+
+HELLO = hello()
 """A HEL as anybody may say it."""
 
 

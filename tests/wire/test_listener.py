@@ -24,7 +24,7 @@ from tests.wire.plant import (
     open_session,
     string,
 )
-from tests.wire.raw import HELLO, RawClient, error_in, refusal_of, socket_to
+from tests.wire.raw import HELLO, RawClient, error_in, hello, refusal_of, socket_to
 
 T25 = pytest.mark.clause("T25: threat-model 5.2")
 
@@ -99,31 +99,48 @@ async def test_a_channel_whose_session_ended_is_cut(
 # Nonsense
 
 
+TYPE_INVALID, TOO_LARGE = StatusCode.BadTcpMessageTypeInvalid, StatusCode.BadTcpMessageTooLarge
+
+
 @pytest.mark.parametrize(
-    "nonsense",
+    ("nonsense", "status"),
     [
-        b"GET / HTTP/1.1\r\n\r\n",
-        bytes(64),
-        b"\xff" * 64,
-        b"MSGF" + struct.pack("<I", 24) + bytes(16),
-        b"OPNF" + struct.pack("<I", 0xFFFFFFFF),
-        b"HELF" + struct.pack("<I", 0x7FFFFFFF),
-        HELLO + HELLO,
-        HELLO + b"MSGF" + struct.pack("<IIIII", 28, 0, 0, 1, 1) + b"0000",
+        (b"GET / HTTP/1.1\r\n\r\n", TYPE_INVALID),
+        (bytes(64), TYPE_INVALID),
+        (b"\xff" * 64, TYPE_INVALID),
+        (b"MSGF" + struct.pack("<I", 24) + bytes(16), TYPE_INVALID),
+        (b"OPNF" + struct.pack("<I", 0xFFFFFFFF), TYPE_INVALID),
+        (b"HELF" + struct.pack("<I", 0x7FFFFFFF), TOO_LARGE),
+        (HELLO + HELLO, TYPE_INVALID),
+        (HELLO + b"MSGF" + struct.pack("<IIIII", 28, 0, 0, 1, 1) + b"0000", TYPE_INVALID),
+        (hello(8_191, 65_536), StatusCode.BadTcpNotEnoughResources),
+        (hello(65_536, 8_191), StatusCode.BadTcpNotEnoughResources),
     ],
-    ids=["http", "zeros", "ones", "early-msg", "huge-opn", "huge-hel", "hel-twice", "msg-first"],
+    ids=[
+        *("http", "zeros", "ones", "early-msg", "early-opn", "huge-hel", "hel-twice", "msg-first"),
+        *("receives-little", "sends-little"),
+    ],
 )
 async def test_unknown_bytes_close_their_own_connection_alone(
-    plant: Plant, client_identity: ApplicationIdentity, nonsense: bytes
+    plant: Plant, client_identity: ApplicationIdentity, nonsense: bytes, status: StatusCode
 ) -> None:
     async with await open_session(plant, client_identity) as client:
         async with socket_to(plant) as (reader, writer):
             writer.write(nonsense)
             answer = await reader.read()
 
-        assert error_in(answer) & 0x80000000
+        assert error_in(answer) == status
         assert await client.call(COUNTER, ECHO, string("undisturbed"))
-    assert plant.listener.refusals.total() == 1
+    assert plant.listener.refusals == {status: 1}
+
+
+async def test_an_open_that_announces_gigabytes_is_not_waited_for(plant: Plant) -> None:
+    async with socket_to(plant) as (reader, writer):
+        writer.write(HELLO)
+        assert (await reader.read(65_536)).startswith(b"ACKF")
+        writer.write(b"OPNF" + struct.pack("<I", 0xFFFFFFFF))
+
+        assert error_in(await reader.read()) == TOO_LARGE
 
 
 async def test_a_stranger_hears_nothing_of_what_we_trust(
