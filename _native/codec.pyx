@@ -137,22 +137,28 @@ cdef class Coder:
         expect_end(reader)
         return handle, status, response
 
-    def encode_request(self, type cls not None, request, tuple head not None, bytes prefix not None):
-        """Return ``request`` with the RequestHeader of ``head``; else as ``encode``."""
+    def encode_headed(
+        self, type cls not None, message, str header not None, tuple head not None,
+        bytes prefix not None
+    ):
+        """Return ``message`` with ``head`` for its ``header``; else as ``encode``."""
         cdef Writer writer = Writer.__new__(Writer)
         cdef Plan plan = self.plan_of(cls)
         cdef Py_ssize_t i
 
-        if not plan.steps or (<Step> plan.steps[0]).name != "RequestHeader":
-            raise Misuse(f"a {cls.__name__} is no request")
+        if not plan.steps or (<Step> plan.steps[0]).name != header:
+            raise Misuse(f"a {cls.__name__} has no {header}")
         writer.depth = MAX_ENCODED_LEVELS
         put(writer, PyBytes_AS_STRING(prefix), PyBytes_GET_SIZE(prefix))
         try:
-            encode_head(writer, head)
+            if header == "RequestHeader":
+                encode_head(writer, head)
+            else:
+                encode_response_head(writer, head)
             for i in range(1, len(plan.steps)):
-                encode_step(self, writer, <Step> plan.steps[i], plan.shape.get(request, i))
+                encode_step(self, writer, <Step> plan.steps[i], plan.shape.get(message, i))
         except (TypeError, AttributeError, ValueError, LookupError, OverflowError) as error:
-            raise Misuse(f"{type(request).__name__} cannot be encoded: {error}") from error
+            raise Misuse(f"{type(message).__name__} cannot be encoded: {error}") from error
         return PyBytes_FromStringAndSize(<const char *> writer.data, writer.size)
 
     def encode_call(
@@ -426,14 +432,14 @@ def make_coder(analysis):
 cdef class MessageCoder:
     """See ``registrar.ua.codec.MessageCoder``."""
 
-    cdef object encode_value, decode_value, encode_one_request, decode_one_response
+    cdef object encode_value, decode_value, encode_headed, decode_one_response
     cdef object encode_one_call, decode_one_call, type_of, limits
     cdef dict prefixes, by_prefix
 
     def __init__(self, coder, *, prefixes, by_prefix, type_of, limits):
         self.encode_value = coder.encode
         self.decode_value = coder.decode
-        self.encode_one_request = coder.encode_request
+        self.encode_headed = coder.encode_headed
         self.decode_one_response = coder.decode_response
         self.encode_one_call = coder.encode_call
         self.decode_one_call = coder.decode_call
@@ -454,7 +460,11 @@ cdef class MessageCoder:
 
     def encode_request(self, request, head):
         cdef object cls = type(request)
-        return self.encode_one_request(cls, request, head, self.prefix_of(cls))
+        return self.encode_headed(cls, request, "RequestHeader", head, self.prefix_of(cls))
+
+    def encode_response(self, response, head):
+        cdef object cls = type(response)
+        return self.encode_headed(cls, response, "ResponseHeader", head, self.prefix_of(cls))
 
     def decode(self, body, limits=None, again=None):
         cdef bytes data = body if type(body) is bytes else bytes(body)

@@ -346,6 +346,21 @@ cdef int encode_head(Writer writer, tuple head) except -1:
     return encode_extension_object(None, writer, None)
 
 
+cdef int encode_response_head(Writer writer, tuple head) except -1:
+    """Write a ResponseHeader; see ``registrar.ua.codec.ResponseHead``."""
+    cdef object moment_us, handle, status
+    cdef int64_t ticks
+
+    moment_us, handle, status = head
+    ticks = <int64_t> moment_us * 10
+    put(writer, &ticks, 8)
+    encode_number(writer, UINT32, handle)
+    encode_number(writer, UINT32, status)
+    encode_diagnostic_info(writer, None)
+    put_int32(writer, 0)                    # StringTable
+    return encode_extension_object(None, writer, None)
+
+
 cdef int encode_structure(Coder coder, Writer writer, Plan plan, object value) except -1:
     cdef Py_ssize_t i
     for i in range(len(plan.steps)):

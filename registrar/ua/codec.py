@@ -31,6 +31,10 @@ RequestHead: TypeAlias = tuple[ua.NodeId | None, int, int, int]
 """Of a RequestHeader AuthenticationToken, Timestamp in microseconds since 1601, RequestHandle and
 TimeoutHint in milliseconds; the rest is empty."""
 
+ResponseHead: TypeAlias = tuple[int, int, int]
+"""Of a ResponseHeader Timestamp in microseconds since 1601, RequestHandle and ServiceResult; the
+rest is empty."""
+
 CallResult = tuple[int, int, int, list[ua.Variant]]
 """RequestHandle, ServiceResult, StatusCode of the Method, output arguments."""
 
@@ -180,6 +184,15 @@ def _header_of(head: RequestHead) -> ua.RequestHeader:
     )
 
 
+def _response_header_of(head: ResponseHead) -> ua.ResponseHeader:
+    moment_us, handle, status = head
+    return ua.ResponseHeader(
+        Timestamp=binary.EPOCH + timedelta(microseconds=moment_us),
+        RequestHandle=ua.IntegerId(handle),
+        ServiceResult=ua.StatusCode(ua.UInt32(status)),
+    )
+
+
 @compiled
 def make_coder(analysis: ModuleType) -> Coder:
     """Return a coder of the classes ``analysis`` (the module ``fields``) can read."""
@@ -243,9 +256,16 @@ class MessageCoder:
     def encode_request(self, request: Any, head: RequestHead) -> bytes:
         """Return the body of a request with this head for its RequestHeader; else as ``encode``."""
         if not hasattr(request, "RequestHeader"):
-            raise Misuse(f"a {type(request).__name__} is no request")
+            raise Misuse(f"a {type(request).__name__} has no RequestHeader")
         request.RequestHeader = _header_of(head)
         return self.encode(request)
+
+    def encode_response(self, response: Any, head: ResponseHead) -> bytes:
+        """Return the body of a response with this head for its ResponseHeader; as ``encode``."""
+        if not hasattr(response, "ResponseHeader"):
+            raise Misuse(f"a {type(response).__name__} has no ResponseHeader")
+        response.ResponseHeader = _response_header_of(head)
+        return self.encode(response)
 
     def decode(
         self,
@@ -331,6 +351,7 @@ class Codec:
         self.encode_message = messages.encode
         self.decode_message = messages.decode
         self.encode_request = messages.encode_request
+        self.encode_response = messages.encode_response
         self.decode_response = messages.decode_response
         self.encode_call = messages.encode_call
         self.decode_call = messages.decode_call
@@ -381,6 +402,7 @@ encode_message = _CODEC.encode_message
 decode_message = _CODEC.decode_message
 make = _CODEC.make
 encode_request = _CODEC.encode_request
+encode_response = _CODEC.encode_response
 decode_response = _CODEC.decode_response
 encode_call = _CODEC.encode_call
 decode_call = _CODEC.decode_call

@@ -107,7 +107,7 @@ def read(space: AddressSpace, session: Session, item: ua.ReadValueId) -> ua.Data
         value = space.value_of(node)
     except RegistrarError as error:
         return _bad(error.status)
-    return _bad(StatusCode.BadNoValue) if value is None else ua.DataValue(value)
+    return _bad(StatusCode.BadNoValue) if value is None else builtin.data_value(value)
 
 
 def _read_fact(space: AddressSpace, node: Node, item: ua.ReadValueId) -> ua.DataValue:
@@ -115,7 +115,7 @@ def _read_fact(space: AddressSpace, node: Node, item: ua.ReadValueId) -> ua.Data
     if item.IndexRange:
         return _bad(StatusCode.BadIndexRangeInvalid)
     value = reader(space, node) if reader is not None else None
-    return _bad(StatusCode.BadAttributeIdInvalid) if value is None else ua.DataValue(value)
+    return _bad(StatusCode.BadAttributeIdInvalid) if value is None else builtin.data_value(value)
 
 
 def write(space: AddressSpace, session: Session, item: ua.WriteValue) -> StatusCode:
@@ -154,7 +154,7 @@ def _write(space: AddressSpace, session: Session, item: ua.WriteValue) -> None:
 
 
 def _bad(status: StatusCode) -> ua.DataValue:
-    return ua.DataValue(NOTHING, builtin.status_code(status))
+    return builtin.data_value(NOTHING, builtin.status_code(status))
 
 
 NOTHING = ua.Variant()

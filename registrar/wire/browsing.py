@@ -8,6 +8,7 @@ from asyncua import ua
 
 from registrar.errors import ServiceFailed
 from registrar.status import StatusCode
+from registrar.ua.codec import make
 from registrar.wire import builtin
 from registrar.wire.nodes import Node, NodeKey, Reference, key_of, node_id_of
 from registrar.wire.paths import path_key
@@ -89,7 +90,7 @@ def _result(
     found: Sequence[ua.ReferenceDescription] = (),
     point: bytes | None = None,
 ) -> ua.BrowseResult:
-    return ua.BrowseResult(builtin.status_code(status), point, list(found))
+    return make(ua.BrowseResult, builtin.status_code(status), point, list(found))
 
 
 def _described(
@@ -137,19 +138,20 @@ def _followed(
 
 
 def _describe(reference: Reference, target: Node, mask: int) -> ua.ReferenceDescription:
-    described = ua.ReferenceDescription()
-    described.NodeId = _expanded(target.key)
-    if mask & 1:
-        described.ReferenceTypeId = node_id_of(reference.kind)
-    described.IsForward = reference.is_forward if mask & 2 else False
-    described.NodeClass = target.node_class if mask & 4 else ua.NodeClass.Unspecified
-    if mask & 8:
-        described.BrowseName = target.browse_name
-    if mask & 16:
-        described.DisplayName = ua.LocalizedText(target.display_name)
-    kind = target.type_definition if mask & 32 else 0
-    described.TypeDefinition = _expanded(kind)
-    return described
+    return make(
+        ua.ReferenceDescription,
+        node_id_of(reference.kind if mask & 1 else 0),
+        reference.is_forward if mask & 2 else False,
+        _expanded(target.key),
+        target.browse_name if mask & 8 else NO_NAME,
+        ua.LocalizedText(target.display_name) if mask & 16 else NO_TEXT,
+        target.node_class if mask & 4 else ua.NodeClass.Unspecified,
+        _expanded(target.type_definition if mask & 32 else 0),
+    )
+
+
+NO_NAME = ua.QualifiedName()
+NO_TEXT = ua.LocalizedText()
 
 
 def _expanded(key: NodeKey) -> ua.ExpandedNodeId:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
@@ -28,7 +29,7 @@ from registrar.errors import (
     Unavailable,
 )
 from registrar.status import StatusCode
-from registrar.ua.codec import decode_message, encode_message, read_request_handle
+from registrar.ua.codec import decode_message, encode_response, make, read_request_handle
 from registrar.ua.events import (
     ChannelState,
     CloseReceived,
@@ -42,13 +43,13 @@ from registrar.ua.events import (
 )
 from registrar.ua.security_policy import NONE
 from registrar.ua.server_channel import ServerChannel
-from registrar.wire import builtin
 from registrar.wire.context import Context
+from registrar.wire.exchanges import FROM_1601_TO_1970_US
 from registrar.wire.host import Host
 from registrar.wire.key_queue import MAX_INLINE_BITS
 from registrar.wire.methods import is_awaitable
 from registrar.wire.peers import Peer
-from registrar.wire.services import respond, serve
+from registrar.wire.services import serve
 from registrar.wire.stages import Stage
 
 T = TypeVar("T")
@@ -426,22 +427,21 @@ class ServerConnection(asyncio.Protocol):
     # Answers
 
     def _answer(self, request_id: int, request: Any, response: Any) -> None:
-        self._send(request_id, respond(response, request), request.RequestHeader.RequestHandle)
+        self._send(request_id, response, request.RequestHeader.RequestHandle)
 
     def _fault(self, request_id: int, handle: int, error: Exception) -> None:
         translated = _translated(error)
         self._host.refused(self.address, translated)
-        fault = ua.ServiceFault()
-        fault.ResponseHeader.RequestHandle = handle
-        fault.ResponseHeader.Timestamp = datetime.now(UTC)
-        fault.ResponseHeader.ServiceResult = builtin.status_code(translated.status)
-        self._send(request_id, fault, handle)
+        self._send(request_id, make(ua.ServiceFault, None), handle, translated.status)
 
-    def _send(self, request_id: int, response: Any, handle: int) -> None:
+    def _send(
+        self, request_id: int, response: Any, handle: int, status: int = StatusCode.Good
+    ) -> None:
         if self.is_closed or self._has_failed:
             return
         try:
-            body = encode_message(response)
+            moment_us = time.time_ns() // 1000 + FROM_1601_TO_1970_US
+            body = encode_response(response, (moment_us, handle, status))
             if self.max_response_size and len(body) > self.max_response_size:
                 raise MessageTooLarge(f"a response of {len(body)} bytes")
             data = self._channel.send(request_id, body, self._loop.time())

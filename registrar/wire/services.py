@@ -9,14 +9,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from types import MappingProxyType
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 from asyncua import ua
 
 from registrar.errors import AccessDenied, RegistrarError, ServiceFailed
 from registrar.status import StatusCode
+from registrar.ua.codec import make
 from registrar.wire import builtin
 from registrar.wire.attributes import read, write
 from registrar.wire.browsing import browse, browse_next, translate
@@ -40,7 +40,7 @@ MAX_OVERLAPPING = 100
 """Calls of one request that are under way together."""
 
 Answer = Any
-"""A response of asyncua's types, or an awaitable of it."""
+"""A response of asyncua's types without its ResponseHeader, or an awaitable of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,16 +71,6 @@ def serve(context: Context, request: Any) -> Answer:
     return service.answer(context, request)
 
 
-def respond(response: Any, request: Any, status: int = StatusCode.Good) -> Any:
-    """Return ``response`` with the header that belongs to ``request``."""
-    header = response.ResponseHeader
-    header.RequestHandle = request.RequestHeader.RequestHandle
-    header.Timestamp = datetime.now(UTC)
-    if status:
-        header.ServiceResult = builtin.status_code(status)
-    return response
-
-
 # Discovery
 
 
@@ -88,20 +78,19 @@ def _get_endpoints(context: Context, request: ua.GetEndpointsRequest) -> ua.GetE
     parameters = request.Parameters
     profiles = parameters.ProfileUris or ()
     url = parameters.EndpointUrl or context.channel.endpoint_url
-    return ua.GetEndpointsResponse(
-        Endpoints=[
-            endpoint
-            for endpoint in context.application.endpoints(url)
-            if not profiles or endpoint.TransportProfileUri in profiles
-        ]
-    )
+    endpoints = [
+        endpoint
+        for endpoint in context.application.endpoints(url)
+        if not profiles or endpoint.TransportProfileUri in profiles
+    ]
+    return make(ua.GetEndpointsResponse, None, endpoints)
 
 
 def _find_servers(context: Context, request: ua.FindServersRequest) -> ua.FindServersResponse:
     wanted = request.Parameters.ServerUris or ()
     server = context.application.describe()
     is_wanted = not wanted or server.ApplicationUri in wanted
-    return ua.FindServersResponse(Servers=[server] if is_wanted else [])
+    return make(ua.FindServersResponse, None, [server] if is_wanted else [])
 
 
 # Attributes and View
@@ -137,7 +126,7 @@ def _read(context: Context, request: ua.ReadRequest) -> ua.ReadResponse:
         raise ServiceFailed("timestamps", status=StatusCode.BadTimestampsToReturnInvalid)
     space = context.application.space
     items = _operations(context, parameters.NodesToRead)
-    return ua.ReadResponse(Results=[read(space, session, item) for item in items])
+    return make(ua.ReadResponse, None, [read(space, session, item) for item in items], [])
 
 
 TIMESTAMPS = frozenset(range(4))
@@ -147,9 +136,8 @@ def _write(context: Context, request: ua.WriteRequest) -> ua.WriteResponse:
     session = _session(context, request).session
     space = context.application.space
     items = _operations(context, request.Parameters.NodesToWrite)
-    return ua.WriteResponse(
-        Results=[builtin.status_code(write(space, session, item)) for item in items]
-    )
+    results = [builtin.status_code(write(space, session, item)) for item in items]
+    return make(ua.WriteResponse, None, results, [])
 
 
 def _browse(context: Context, request: ua.BrowseRequest) -> ua.BrowseResponse:
@@ -166,16 +154,15 @@ def _browse(context: Context, request: ua.BrowseRequest) -> ua.BrowseResponse:
         result = browse(context.application.space, item, state.points, max(1, min(count, left)))
         left -= len(result.References)
         results.append(result)
-    return ua.BrowseResponse(Results=results)
+    return make(ua.BrowseResponse, None, results, [])
 
 
 def _browse_next(context: Context, request: ua.BrowseNextRequest) -> ua.BrowseNextResponse:
     state = _session(context, request)
     points = _operations(context, request.Parameters.ContinuationPoints)
     release = bool(request.Parameters.ReleaseContinuationPoints)
-    response = ua.BrowseNextResponse()
-    response.Parameters.Results = [browse_next(state.points, point, release) for point in points]
-    return response
+    results = [browse_next(state.points, point, release) for point in points]
+    return make(ua.BrowseNextResponse, None, make(ua.BrowseNextResult, results, []))
 
 
 def _translate(
@@ -184,9 +171,8 @@ def _translate(
     _session(context, request)
     paths = _operations(context, request.Parameters.BrowsePaths)
     space = context.application.space
-    return ua.TranslateBrowsePathsToNodeIdsResponse(
-        Results=[translate(space, path) for path in paths]
-    )
+    results = [translate(space, path) for path in paths]
+    return make(ua.TranslateBrowsePathsToNodeIdsResponse, None, results, [])
 
 
 # Methods
@@ -207,7 +193,7 @@ def _call(context: Context, request: ua.CallRequest) -> ua.CallResponse | Awaita
         if not isinstance(result, ua.CallMethodResult):
             return _call_later(context, session, results, result, items[number:])
         results.append(result)
-    return ua.CallResponse(Results=results)
+    return make(ua.CallResponse, None, results, [])
 
 
 async def _call_later(
@@ -221,7 +207,7 @@ async def _call_later(
     for item in rest:
         result = _call_one(context, session, item)
         results.append(result if isinstance(result, ua.CallMethodResult) else await result)
-    return ua.CallResponse(Results=results)
+    return make(ua.CallResponse, None, results, [])
 
 
 def _overlaps(context: Context, item: ua.CallMethodRequest) -> bool:
@@ -242,7 +228,7 @@ async def _call_together(
     for start in range(0, len(items), MAX_OVERLAPPING):
         part = items[start : start + MAX_OVERLAPPING]
         results += await asyncio.gather(*map(call, part))
-    return ua.CallResponse(Results=results)
+    return make(ua.CallResponse, None, results, [])
 
 
 def _call_one(
@@ -257,12 +243,12 @@ def _call_one(
         return _failed(error)
     if is_awaitable(outputs):
         return _finished(outputs)
-    return ua.CallMethodResult(OutputArguments=[*cast("Sequence[ua.Variant]", outputs)])
+    return make(ua.CallMethodResult, builtin.GOOD, [], [], outputs)
 
 
 async def _finished(outputs: Awaitable[Sequence[ua.Variant]]) -> ua.CallMethodResult:
     try:
-        return ua.CallMethodResult(OutputArguments=list(await outputs))
+        return make(ua.CallMethodResult, builtin.GOOD, [], [], await outputs)
     except RegistrarError as error:
         return _failed(error)
 

@@ -17,6 +17,7 @@ from registrar.errors import (
     Unavailable,
 )
 from registrar.status import StatusCode
+from registrar.ua.codec import make
 from registrar.ua.session import check_nonce, server_signature, verify_client_signature
 from registrar.ua.user_tokens import UserNameUser, decode_user_token
 from registrar.wire import builtin
@@ -75,19 +76,19 @@ async def create_session(
         sessions.close(state)
         raise
     channel.max_response_size = parameters.MaxResponseMessageSize
-    response = ua.CreateSessionResponse()
-    result = response.Parameters
-    result.SessionId = session.id
-    result.AuthenticationToken = builtin.node_id(state.token, 0, ua.NodeIdType.ByteString)
-    result.RevisedSessionTimeout = state.timeout_s * 1000
-    result.ServerNonce = state.server_nonce
-    result.ServerCertificate = identity.certificate if identity is not None else None
-    result.ServerEndpoints = list(
-        context.application.endpoints(parameters.EndpointUrl or channel.endpoint_url)
+    result = make(
+        ua.CreateSessionResult,
+        session.id,
+        builtin.node_id(state.token, 0, ua.NodeIdType.ByteString),
+        state.timeout_s * 1000,
+        state.server_nonce,
+        identity.certificate if identity is not None else None,
+        list(context.application.endpoints(parameters.EndpointUrl or channel.endpoint_url)),
+        [],
+        signature,
+        context.limits.channel.max_message_size,
     )
-    result.ServerSignature = signature
-    result.MaxRequestMessageSize = context.limits.channel.max_message_size
-    return response
+    return make(ua.CreateSessionResponse, None, result)
 
 
 def _check_certificate(peer: Peer, parameters: ua.CreateSessionParameters) -> None:
@@ -175,9 +176,8 @@ def _bind(
     _check_unchanged(context, state, nonce)
     state.session.user, state.session.roles = session.user, roles
     context.sessions.bind(state, context.channel, session.peer, context.now)
-    response = ua.ActivateSessionResponse()
-    response.Parameters.ServerNonce = context.sessions.renew_nonce(state)
-    return response
+    result = make(ua.ActivateSessionResult, context.sessions.renew_nonce(state), [], [])
+    return make(ua.ActivateSessionResponse, None, result)
 
 
 def _check_signature(peer: Peer, parameters: ua.ActivateSessionParameters, nonce: bytes) -> None:
@@ -235,4 +235,4 @@ def close_session(context: Context, request: ua.CloseSessionRequest) -> ua.Close
     if state.channel is not context.channel:
         raise ServiceFailed("not its channel", status=StatusCode.BadSessionIdInvalid)
     context.sessions.close(state)
-    return ua.CloseSessionResponse()
+    return make(ua.CloseSessionResponse, None)

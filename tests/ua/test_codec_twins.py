@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from registrar import native
 from registrar.errors import Misuse
+from registrar.status import StatusCode
 from registrar.ua.codec import MESSAGES
 from registrar.ua.fields import fields_of
 from registrar.ua.limits import DecoderLimits
@@ -24,6 +25,7 @@ from tests.ua.samples import Sampler
 
 LIMITS = DecoderLimits(max_depth=6, max_elements=60)
 REQUESTS = tuple(cls for cls in MESSAGES if hasattr(cls, "RequestHeader"))
+RESPONSES = tuple(cls for cls in MESSAGES if hasattr(cls, "ResponseHeader"))
 MUTATIONS = 1_000
 """Changed encodings of each message."""
 
@@ -147,6 +149,39 @@ def test_a_request_is_encoded_with_the_head_it_is_given(cls: type, token: ua.Nod
 
     for codec in (COMPILED, PYTHON):
         assert codec.encode_request(Sampler(1).instance(cls), (token, *HEAD[1:])) == body
+
+
+@pytest.mark.parametrize("cls", RESPONSES, ids=lambda cls: cls.__name__)
+def test_a_response_is_encoded_with_the_head_it_is_given(cls: type) -> None:
+    expected = Sampler(1).instance(cls)
+    expected.ResponseHeader = ua.ResponseHeader(
+        Timestamp=datetime(1601, 1, 1, tzinfo=UTC) + timedelta(microseconds=HEAD[1]),
+        RequestHandle=ua.IntegerId(7),
+        ServiceResult=ua.StatusCode(ua.UInt32(StatusCode.BadNothingToDo)),
+    )
+    body = PYTHON.encode_message(expected)
+
+    for codec in (COMPILED, PYTHON):
+        message = Sampler(1).instance(cls)
+        assert codec.encode_response(message, (HEAD[1], 7, StatusCode.BadNothingToDo)) == body
+
+
+def test_only_the_header_a_message_has_is_written() -> None:
+    for codec in (COMPILED, PYTHON):
+        with pytest.raises(Misuse, match="no ResponseHeader"):
+            codec.encode_response(ua.ReadRequest(), (HEAD[1], 7, 0))
+        with pytest.raises(Misuse, match="no RequestHeader"):
+            codec.encode_request(ua.ReadResponse(), HEAD)
+
+
+@pytest.mark.parametrize("field", [1, 2])
+@pytest.mark.parametrize("value", [-1, 1 << 32])
+def test_a_head_of_a_response_that_cannot_be_encoded_is_misuse(field: int, value: int) -> None:
+    head: Any = (*(HEAD[1], 7, 0)[:field], value, *(HEAD[1], 7, 0)[field + 1 :])
+
+    for codec in (COMPILED, PYTHON):
+        with pytest.raises(Misuse):
+            codec.encode_response(ua.ReadResponse(), head)
 
 
 @pytest.mark.parametrize("field", [2, 3])
