@@ -32,7 +32,7 @@ from benchmarks.report import show
 from registrar.core.valid_ticket import Route
 from registrar.native import is_compiled
 from registrar.onboarding.matching import Listed, Status, TicketIndex, new_index
-from registrar.simulate.endpoints import ANONYMOUS, POLICIES, TRANSPORT, describe
+from registrar.simulate.endpoints import POLICIES, TRANSPORT, USER_TOKENS, describe
 from registrar.simulate.manufacturer import PublicKey, Revocation, root_authority
 from registrar.ua.codec import encode_message
 
@@ -160,7 +160,7 @@ class Answers:
                 ServerCertificate=certificate,
                 SecurityMode=ua.MessageSecurityMode.SignAndEncrypt,
                 SecurityPolicyUri=policy.uri,
-                UserIdentityTokens=[ANONYMOUS],
+                UserIdentityTokens=USER_TOKENS,
                 TransportProfileUri=TRANSPORT,
                 SecurityLevel=rank,
             )

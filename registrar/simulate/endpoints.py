@@ -11,10 +11,12 @@ only. Source: OPC 10000-21 §7.1, §7.3.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import product
 
 from asyncua import ua
 
 from registrar.ua.application_identity import ApplicationIdentity
+from registrar.ua.codec import make
 from registrar.ua.security_policy import (
     AES128_SHA256_RSAOAEP,
     AES256_SHA256_RSAPSS,
@@ -26,7 +28,14 @@ TRANSPORT = "http://opcfoundation.org/UA-Profile/Transport/uatcp-uasc-uabinary"
 PRODUCT_URI = "urn:example.com:pretended-device"
 POLICIES = (BASIC256SHA256, AES128_SHA256_RSAOAEP, AES256_SHA256_RSAPSS)
 MODES = (ua.MessageSecurityMode.Sign, ua.MessageSecurityMode.SignAndEncrypt)
-ANONYMOUS = ua.UserTokenPolicy(PolicyId="anonymous", TokenType=ua.UserTokenType.Anonymous)
+SECURED = tuple(
+    (policy.uri, mode, 10 * rank + int(mode))
+    for rank, policy in enumerate(POLICIES, start=1)
+    for mode in MODES
+)
+"""SecurityPolicyUri, mode and SecurityLevel of each endpoint of a set."""
+DISCOVERY = (NONE.uri, ua.MessageSecurityMode.None_, 0)
+USER_TOKENS = [ua.UserTokenPolicy(PolicyId="anonymous", TokenType=ua.UserTokenType.Anonymous)]
 """The one kind of user a pretended Device knows: rights follow from the application."""
 
 
@@ -45,31 +54,18 @@ def endpoints_of(
     identities: Sequence[ApplicationIdentity], server: ua.ApplicationDescription, url: str
 ) -> list[ua.EndpointDescription]:
     """Return the endpoint sets of ``identities``, and the one for discovery."""
-    secured = [
-        _endpoint(identity, server, url, policy.uri, mode, 10 * rank + int(mode))
-        for identity in identities
-        for rank, policy in enumerate(POLICIES, start=1)
-        for mode in MODES
+    offered = [*product(identities, SECURED), (identities[0], DISCOVERY)]
+    return [
+        make(
+            ua.EndpointDescription,
+            url,
+            server,
+            identity.sender_certificate,
+            mode,
+            policy_uri,
+            USER_TOKENS,
+            TRANSPORT,
+            level,
+        )
+        for identity, (policy_uri, mode, level) in offered
     ]
-    none = ua.MessageSecurityMode.None_
-    return [*secured, _endpoint(identities[0], server, url, NONE.uri, none, 0)]
-
-
-def _endpoint(
-    identity: ApplicationIdentity,
-    server: ua.ApplicationDescription,
-    url: str,
-    policy_uri: str,
-    mode: ua.MessageSecurityMode,
-    level: int,
-) -> ua.EndpointDescription:
-    return ua.EndpointDescription(
-        EndpointUrl=url,
-        Server=server,
-        ServerCertificate=identity.sender_certificate,
-        SecurityMode=mode,
-        SecurityPolicyUri=policy_uri,
-        UserIdentityTokens=[ANONYMOUS],
-        TransportProfileUri=TRANSPORT,
-        SecurityLevel=level,
-    )

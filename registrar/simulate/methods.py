@@ -19,7 +19,7 @@ from registrar.simulate.configuration import Configuration
 from registrar.simulate.model import ConfigurationObject, Model, node_id
 from registrar.simulate.trust_list_file import TrustListFile
 from registrar.status import StatusCode
-from registrar.wire.builtin import scalar
+from registrar.wire.builtin import array, scalar
 from registrar.wire.methods import Argument, Method, MethodTable, Mode
 from registrar.wire.peers import Role, Session
 
@@ -139,9 +139,10 @@ def _method(
 
 def _answer(answer: Answer, session: Session, *values: object) -> Results | Awaitable[Results]:
     """Let the Device answer, unless it is one that never does."""
-    if _device(session).misbehaviour.silent:
+    device = _device(session)
+    if device.misbehaviour.silent:
         return asyncio.get_running_loop().create_future()
-    return answer(session, *values)
+    return answer(device, session, *values)
 
 
 def _device(session: Session) -> Device:
@@ -151,8 +152,10 @@ def _device(session: Session) -> Device:
 # Configuration objects
 
 
-def _configured(answer: Answer, at: int, session: Session, *values: object) -> Results:
-    configuration = _device(session).configuration
+def _configured(
+    answer: Answer, at: int, device: Device, session: Session, *values: object
+) -> Results:
+    configuration = device.configuration
     if at >= len(configuration.groups):
         raise ServiceFailed("no such application", status=StatusCode.BadNodeIdUnknown)
     return answer(configuration, at, session, *values)
@@ -223,7 +226,7 @@ def _cancel_changes(configuration: Configuration, at: int, session: Session) -> 
 
 
 def _get_rejected_list(configuration: Configuration, at: int, session: Session) -> Results:
-    return [ua.Variant(configuration.rejected, Kind.ByteString, is_array=True)]
+    return [array(configuration.rejected, Kind.ByteString)]
 
 
 def _get_certificates(
@@ -233,8 +236,8 @@ def _get_certificates(
     certificates = configuration.get_certificates(at)
     types = [node_id(kind) for kind in certificates]
     return [
-        ua.Variant(types, Kind.NodeId, is_array=True),
-        ua.Variant(list(certificates.values()), Kind.ByteString, is_array=True),
+        array(types, Kind.NodeId),
+        array(list(certificates.values()), Kind.ByteString),
     ]
 
 
@@ -247,8 +250,8 @@ def _reset(configuration: Configuration, at: int, session: Session) -> Results:
 # TrustLists
 
 
-def _filed(answer: Answer, at: int, session: Session, *values: object) -> Results:
-    configuration = _device(session).configuration
+def _filed(answer: Answer, at: int, device: Device, session: Session, *values: object) -> Results:
+    configuration = device.configuration
     if at >= len(configuration.files):
         raise ServiceFailed("no such application", status=StatusCode.BadNodeIdUnknown)
     return answer(configuration.files[at], session, *values)
@@ -315,15 +318,16 @@ def _remove_certificate(
 # The Device and the SecurityAdmin Role
 
 
-def _request_tickets(session: Session) -> Results:
-    tickets = list(_device(session).product.tickets)
-    return [ua.Variant(tickets, Kind.String, is_array=True)]
+def _request_tickets(device: Device, session: Session) -> Results:
+    return [array(device.product.tickets, Kind.String)]
 
 
-def _set_registrar_endpoints(session: Session, registrars: Sequence[object]) -> Results:
+def _set_registrar_endpoints(
+    device: Device, session: Session, registrars: Sequence[object]
+) -> Results:
     if not all(isinstance(item, ua.ApplicationDescription) for item in registrars):
         raise ServiceFailed("no ApplicationDescription", status=StatusCode.BadInvalidArgument)
-    _device(session).registrars = tuple(
+    device.registrars = tuple(
         item.ApplicationUri or ""
         for item in registrars
         if isinstance(item, ua.ApplicationDescription)
@@ -331,42 +335,41 @@ def _set_registrar_endpoints(session: Session, registrars: Sequence[object]) -> 
     return []
 
 
-def _add_identity(session: Session, rule: object) -> Results:
-    device = _role_holder(session)
+def _add_identity(device: Device, session: Session, rule: object) -> Results:
+    _check_role(device, session)
     device.security_admin.add_identity(rule, session.peer.certificate or b"")
     return []
 
 
-def _remove_identity(session: Session, rule: object) -> Results:
-    _role_holder(session).security_admin.remove_identity(rule)
+def _remove_identity(device: Device, session: Session, rule: object) -> Results:
+    _check_role(device, session)
+    device.security_admin.remove_identity(rule)
     return []
 
 
-def _add_application(session: Session, application_uri: str | None) -> Results:
-    device = _list_holder(session)
+def _add_application(device: Device, session: Session, application_uri: str | None) -> Results:
+    _check_list(device, session)
     device.security_admin.add_application(application_uri or "", session.peer.certificate or b"")
     return []
 
 
-def _remove_application(session: Session, application_uri: str | None) -> Results:
-    _list_holder(session).security_admin.remove_application(application_uri or "")
+def _remove_application(device: Device, session: Session, application_uri: str | None) -> Results:
+    _check_list(device, session)
+    device.security_admin.remove_application(application_uri or "")
     return []
 
 
-def _role_holder(session: Session) -> Device:
-    device = _device(session)
+def _check_role(device: Device, session: Session) -> None:
     if not device.security_admin.is_offered:
         raise ServiceFailed("the Role is not offered", status=StatusCode.BadNodeIdUnknown)
     # Whoever configures the Device configures its Role: the others wait.
     device.configuration.transactions.check(session)
-    return device
 
 
-def _list_holder(session: Session) -> Device:
-    device = _role_holder(session)
+def _check_list(device: Device, session: Session) -> None:
+    _check_role(device, session)
     if not device.security_admin.lists_applications:
         raise ServiceFailed("no list of applications", status=StatusCode.BadMethodInvalid)
-    return device
 
 
 def _boolean(value: bool) -> Results:

@@ -18,6 +18,7 @@ from registrar.simulate.model import GROUP, Model, node_id
 from registrar.simulate.transaction import Diagnostics
 from registrar.simulate.trust_list_file import ACTIVITY_TIMEOUT_S, TrustListFile
 from registrar.status import StatusCode
+from registrar.wire.builtin import array, scalar
 from registrar.wire.instances import Instance
 from registrar.wire.nodes import NodeKey, key_of
 from registrar.wire.space import AddressSpace, Source
@@ -100,7 +101,7 @@ SERVER: Mapping[NodeKey, Reader] = MappingProxyType(
         2259: lambda device: _int32(device.server_state),
         2264: lambda device: _string(device.software_revision),
         12639: lambda _: _strings(),
-        12640: lambda device: ua.Variant(device.configuration.files[0].max_size, Kind.UInt32),
+        12640: lambda device: scalar(device.configuration.files[0].max_size, Kind.UInt32),
         12641: lambda _: _boolean(False),
         12710: lambda _: _strings("DCA"),
         23597: lambda _: _boolean(False),
@@ -135,7 +136,7 @@ def _after(read: Callable[[Diagnostics], ua.Variant]) -> Reader:
 def _result(diagnostics: Diagnostics) -> ua.Variant:
     if diagnostics.result is None:
         raise ServiceFailed("the transaction runs", status=StatusCode.BadInvalidState)
-    return ua.Variant(ua.StatusCode(ua.UInt32(diagnostics.result)), Kind.StatusCode)
+    return scalar(ua.StatusCode(ua.UInt32(diagnostics.result)), Kind.StatusCode)
 
 
 def _errors(diagnostics: Diagnostics) -> ua.Variant:
@@ -147,13 +148,13 @@ def _errors(diagnostics: Diagnostics) -> ua.Variant:
         )
         for failure in diagnostics.failures
     ]
-    return ua.Variant(errors, Kind.ExtensionObject, is_array=True)
+    return array(errors, Kind.ExtensionObject)
 
 
 DIAGNOSTICS: Mapping[NodeKey, Reader] = MappingProxyType(
     {
-        32337: _after(lambda d: ua.Variant(d.start, Kind.DateTime)),
-        32338: _after(lambda d: ua.Variant(d.end or NEVER, Kind.DateTime)),
+        32337: _after(lambda d: scalar(d.start, Kind.DateTime)),
+        32338: _after(lambda d: scalar(d.end or NEVER, Kind.DateTime)),
         32339: _after(_result),
         32340: _after(lambda d: _node_ids([group.trust_list_node for group in d.trust_lists])),
         32341: _after(lambda d: _node_ids([group.node for group in d.groups])),
@@ -184,7 +185,7 @@ def _application(at: int) -> dict[str, Reader]:
         "ApplicationType": lambda _: _int32(ua.ApplicationType.Server),
         "ServerCapabilities": lambda _: _strings("NA"),
         "SupportedPrivateKeyFormats": lambda _: _strings(),
-        "MaxTrustListSize": lambda device: ua.Variant(
+        "MaxTrustListSize": lambda device: scalar(
             device.configuration.files[at].max_size, Kind.UInt32
         ),
         "MulticastDnsEnabled": lambda _: _boolean(False),
@@ -214,7 +215,7 @@ def _add_optional(space: AddressSpace) -> dict[NodeKey, Reader]:
         nodes.PROVISIONABLE_DEVICE,
         declaration=node_id(26875),
     )
-    timeout = ua.Variant(ACTIVITY_TIMEOUT_S * 1000, Kind.Double)
+    timeout = scalar(ACTIVITY_TIMEOUT_S * 1000, Kind.Double)
     nothing, trust_list = ua.Variant(), nodes.DEFAULT_TRUST_LIST
     variables = (
         (nodes.SUPPORTS_TRANSACTIONS, "SupportsTransactions", above, _boolean(True), 1),
@@ -226,7 +227,7 @@ def _add_optional(space: AddressSpace) -> dict[NodeKey, Reader]:
         space.add_variable(node, name, parent, value, data_type=data_type)
     return {
         key_of(nodes.IN_APPLICATION_SETUP): lambda device: _boolean(device.in_application_setup),
-        key_of(nodes.MAX_BYTE_STRING_LENGTH): lambda device: ua.Variant(
+        key_of(nodes.MAX_BYTE_STRING_LENGTH): lambda device: scalar(
             device.max_byte_string_length, Kind.UInt32
         ),
     }
@@ -237,7 +238,7 @@ def _rules(device: Device) -> ua.Variant:
         ua.IdentityMappingRuleType(CriteriaType=rule.criteria_type, Criteria=rule.criteria)
         for rule in device.security_admin.rules
     ]
-    return ua.Variant(rules, Kind.ExtensionObject, is_array=True)
+    return array(rules, Kind.ExtensionObject)
 
 
 def _no_size() -> ua.Variant:
@@ -245,11 +246,11 @@ def _no_size() -> ua.Variant:
 
 
 def _open_count(file: TrustListFile) -> ua.Variant:
-    return ua.Variant(file.open_count, Kind.UInt16)
+    return scalar(file.open_count, Kind.UInt16)
 
 
 def _updated(group: CertificateGroup) -> ua.Variant:
-    return ua.Variant(group.updated, Kind.DateTime)
+    return scalar(group.updated, Kind.DateTime)
 
 
 def _types(group: CertificateGroup) -> ua.Variant:
@@ -257,20 +258,20 @@ def _types(group: CertificateGroup) -> ua.Variant:
 
 
 def _node_ids(items: list[ua.NodeId]) -> ua.Variant:
-    return ua.Variant(items, Kind.NodeId, is_array=True)
+    return array(items, Kind.NodeId)
 
 
 def _strings(*items: str) -> ua.Variant:
-    return ua.Variant(list(items), Kind.String, is_array=True)
+    return array(list(items), Kind.String)
 
 
 def _string(value: str) -> ua.Variant:
-    return ua.Variant(value, Kind.String)
+    return scalar(value, Kind.String)
 
 
 def _boolean(value: bool) -> ua.Variant:
-    return ua.Variant(value, Kind.Boolean)
+    return scalar(value, Kind.Boolean)
 
 
 def _int32(value: int) -> ua.Variant:
-    return ua.Variant(int(value), Kind.Int32)
+    return scalar(int(value), Kind.Int32)

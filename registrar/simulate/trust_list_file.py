@@ -237,8 +237,8 @@ class TrustListFile:
 
     def _expire(self) -> None:
         oldest = self.monotonic() - ACTIVITY_TIMEOUT_S
-        if any(file.touched < oldest for file in self._files.values()):
-            self._files = {h: file for h, file in self._files.items() if file.touched >= oldest}
+        for handle in [h for h, file in self._files.items() if file.touched < oldest]:
+            del self._files[handle]
 
 
 def encode(content: TrustListContent, masks: int = ALL) -> bytes:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from asyncua import ua
 
@@ -26,6 +26,13 @@ def scalar(value: object, kind: ua.VariantType) -> ua.Variant:
     variant.VariantType = kind
     variant.Dimensions = None
     variant.is_array = False
+    return variant
+
+
+def array(values: Sequence[object], kind: ua.VariantType) -> ua.Variant:
+    """Return a Variant that is a list of values."""
+    variant = scalar(values, kind)
+    variant.is_array = True
     return variant
 
 

@@ -152,20 +152,26 @@ def check_arguments(method: Method, arguments: Sequence[ua.Variant]) -> list[obj
         raise ServiceFailed("arguments missing", status=StatusCode.BadArgumentsMissing)
     if len(arguments) > len(method.inputs):
         raise ServiceFailed("too many arguments", status=StatusCode.BadTooManyArguments)
-    if all(map(fits, arguments, method.inputs)):
-        return list(map(_value, arguments, method.inputs))
-    raise ArgumentsRejected(
-        [
-            StatusCode.Good if fits(given, wanted) else StatusCode.BadTypeMismatch
-            for given, wanted in zip(arguments, method.inputs, strict=True)
-        ]
-    )
+    values: list[object] = []
+    for given, wanted in zip(arguments, method.inputs, strict=True):
+        if given.VariantType is wanted and not (
+            given.Value is None or given.is_array or given.Dimensions
+        ):
+            values.append(given.Value)  # as most are
+        elif fits(given, wanted):
+            values.append(_value(given, wanted))
+        else:
+            raise ArgumentsRejected(
+                [
+                    StatusCode.Good if fits(given, wanted) else StatusCode.BadTypeMismatch
+                    for given, wanted in zip(arguments, method.inputs, strict=True)
+                ]
+            )
+    return values
 
 
 def fits(given: ua.Variant, wanted: Argument | ua.VariantType) -> bool:
     """Tell whether a Variant has the type and rank of an argument; nulls fit where allowed."""
-    if given.VariantType is wanted and not given.is_array and not given.Dimensions:
-        return True  # a scalar, as most are
     if isinstance(wanted, Argument):
         kind, is_array = wanted.variant_type, wanted.is_array
     else:

@@ -72,6 +72,7 @@ class ServerConnection(asyncio.Protocol):
         self._events: deque[Event] = deque()
         self._drain_handle: asyncio.Handle | None = None
         self._running = 0
+        self._most_running = host.limits.outstanding_requests
         self._is_reading = True
         self._is_opening = False
         self._is_stuck = False
@@ -220,16 +221,18 @@ class ServerConnection(asyncio.Protocol):
     def _drain(self) -> None:
         """Handle what has arrived, as long as the peer takes the answers and others are served."""
         self._drain_handle = None
-        for _ in range(self._limits.requests_per_turn):
-            if not self._events or self._is_held:
+        events, left = self._events, self._limits.requests_per_turn
+        while events and not self._is_held:
+            if not left:
+                if self._drain_handle is None:
+                    self._drain_handle = self._loop.call_soon(self._drain)
                 break
-            event = self._events.popleft()
+            left -= 1
+            event = events.popleft()
             try:
                 HANDLERS[type(event)](self, event)
             except RegistrarError as error:
                 self._refuse(error)
-        if self._events and not self._is_held and self._drain_handle is None:
-            self._drain_handle = self._loop.call_soon(self._drain)
         self._flow()
 
     @property
@@ -239,7 +242,7 @@ class ServerConnection(asyncio.Protocol):
             self._is_opening
             or self._is_stuck
             or self._is_doomed
-            or self._running >= self._limits.outstanding_requests
+            or self._running >= self._most_running
         )
 
     @property
@@ -260,8 +263,10 @@ class ServerConnection(asyncio.Protocol):
         something all the same, which saves the others three system calls.
         """
         may_read = not (self._events or self._is_held) or self._is_awaiting
+        if may_read is self._is_reading:
+            return
         transport = self._transport
-        if may_read is self._is_reading or transport is None or transport.is_closing():
+        if transport is None or transport.is_closing():
             return
         self._is_reading = may_read
         if may_read:
@@ -285,19 +290,21 @@ class ServerConnection(asyncio.Protocol):
         except DecodingError as error:
             self._fault(event.request_id, read_request_handle(event.body), error)
             return
-        if not hasattr(request, "RequestHeader"):
+        header = getattr(request, "RequestHeader", None)
+        if header is None:
             self._fault(event.request_id, 0, DecodingError("a response is no request"))
             return
+        handle = header.RequestHandle
         try:
             answer = serve(context, request)
         except Exception as error:  # a request ends here
-            self._fault(event.request_id, request.RequestHeader.RequestHandle, error)
+            self._fault(event.request_id, handle, error)
             return
         if is_awaitable(answer):
             self._running += 1
-            self._host.run(self._answer_later(event.request_id, request, answer))
+            self._host.run(self._answer_later(event.request_id, handle, answer))
         else:
-            self._answer(event.request_id, request, answer)
+            self._send(event.request_id, answer, handle)
 
     def _make_context(self) -> Context:
         host = self._host
@@ -309,15 +316,15 @@ class ServerConnection(asyncio.Protocol):
             clock=self._loop.time,
         )
 
-    async def _answer_later(self, request_id: int, request: Any, answer: Awaitable[Any]) -> None:
+    async def _answer_later(self, request_id: int, handle: int, answer: Awaitable[Any]) -> None:
         try:
             response = await answer
         except Exception as error:  # a task ends here
             self._running -= 1
-            self._fault(request_id, request.RequestHeader.RequestHandle, error)
+            self._fault(request_id, handle, error)
         else:
             self._running -= 1
-            self._answer(request_id, request, response)
+            self._send(request_id, response, handle)
         if self._is_doomed:
             if not self._running:
                 self._close()
@@ -425,9 +432,6 @@ class ServerConnection(asyncio.Protocol):
             self._refuse(_translated(failure))
 
     # Answers
-
-    def _answer(self, request_id: int, request: Any, response: Any) -> None:
-        self._send(request_id, response, request.RequestHeader.RequestHandle)
 
     def _fault(self, request_id: int, handle: int, error: Exception) -> None:
         translated = _translated(error)
