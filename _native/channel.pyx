@@ -1,6 +1,6 @@
 # cython: language_level=3, cdivision=True
-"""The compiled twins of both ends of a SecureChannel, of what they are made of, and of the Client's
-connection around its end.
+"""The compiled twins of both ends of a SecureChannel, of what they are made of, of the Client's
+connection around its end, and of what passes through a Server's.
 
 Chunks, tokens and sequence numbers pass between the parts without an object for each step, and
 requests and responses without a look-up. Certificates are read, HEL, ACK and ERR laid out, and keys
@@ -79,6 +79,7 @@ cdef:
     object check_security, encode_outward, failure_of, public_key_of, service_of, settle_call
     object status_of
     object decode_call, decode_message, decode_response, encode_call, encode_request
+    object encode_response, read_request_handle
     Shape ACKNOWLEDGES, ACKNOWLEDGED_EVENTS, CHANNEL_OPENED_EVENTS, HELLOS, HELLO_EVENTS
     Shape MESSAGE_EVENTS
     Shape OPEN_HEADERS, OPEN_RECEIVED_EVENTS, OPEN_REQUESTED_EVENTS
@@ -94,6 +95,7 @@ cdef int load_protocol() except -1:
     global Acknowledged, MessageReceived, OpenReceived, ErrorMessage, transport
     global check_security, encode_outward, public_key_of, status_of
     global decode_call, decode_message, decode_response, encode_call, encode_request
+    global encode_response, read_request_handle
     global ACKNOWLEDGES, ACKNOWLEDGED_EVENTS, CHANNEL_OPENED_EVENTS, HELLOS, HELLO_EVENTS
     global MESSAGE_EVENTS
     global OPEN_HEADERS, OPEN_RECEIVED_EVENTS, OPEN_REQUESTED_EVENTS, STATES
@@ -128,6 +130,7 @@ cdef int load_protocol() except -1:
     decode_call, encode_call = codec.decode_call, codec.encode_call
     decode_response, encode_request = codec.decode_response, codec.encode_request
     decode_message = codec.decode_message
+    encode_response, read_request_handle = codec.encode_response, codec.read_request_handle
     protocol_loaded = True
     return 0
 
@@ -175,3 +178,4 @@ include "server_channel.pxi"
 include "key_queue.pxi"
 include "exchanges.pxi"
 include "client_connection.pxi"
+include "traffic.pxi"

@@ -35,7 +35,7 @@ that must not pay for calling each other."""
 
 _OF_CHANNEL = (
     *("certificates", "client_channel", "sequence_numbers", "server_channel", "symmetric"),
-    *("transport", "client_connection", "exchanges", "key_queue"),
+    *("transport", "client_connection", "exchanges", "key_queue", "traffic"),
 )
 
 SHARED: Mapping[str, str] = MappingProxyType(dict.fromkeys(_OF_CHANNEL, "channel"))

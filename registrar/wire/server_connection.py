@@ -1,4 +1,4 @@
-"""One TCP connection of a Listener: stages, channel, requests, back-pressure.
+"""One TCP connection of a Listener: its stages, its channel, and what is not a request.
 
 accept ──HEL──▶ greeted ──OPN──▶ open ──ActivateSession──▶ in use
    5 s            10 s             30 s                     TCP keep-alive
@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import time
-from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 from functools import partial
@@ -20,7 +18,6 @@ from typing import Any, TypeVar, cast
 from asyncua import ua
 
 from registrar.errors import (
-    DecodingError,
     MessageTooLarge,
     RegistrarError,
     SecurityChecksFailed,
@@ -29,28 +26,25 @@ from registrar.errors import (
     Unavailable,
 )
 from registrar.status import StatusCode
-from registrar.ua.codec import decode_message, encode_response, make, read_request_handle
+from registrar.ua.codec import make
 from registrar.ua.events import (
-    ChannelState,
     CloseReceived,
     ErrorReceived,
     Event,
     HelloReceived,
     MessageAborted,
-    MessageReceived,
     OpenReceived,
     OpenRequested,
 )
 from registrar.ua.security_policy import NONE
 from registrar.ua.server_channel import ServerChannel
 from registrar.wire.context import Context
-from registrar.wire.exchanges import FROM_1601_TO_1970_US
 from registrar.wire.host import Host
 from registrar.wire.key_queue import MAX_INLINE_BITS
-from registrar.wire.methods import is_awaitable
 from registrar.wire.peers import Peer
 from registrar.wire.services import serve
 from registrar.wire.stages import Stage
+from registrar.wire.traffic import Traffic
 
 T = TypeVar("T")
 
@@ -68,17 +62,10 @@ class ServerConnection(asyncio.Protocol):
             limits=host.limits.channel,
         )
         self._channel.bound_messages(self._limits.early_message_size)
-        self._transport: asyncio.Transport | None = None
-        self._events: deque[Event] = deque()
-        self._drain_handle: asyncio.Handle | None = None
-        self._running = 0
-        self._most_running = host.limits.outstanding_requests
-        self._is_reading = True
-        self._is_opening = False
-        self._is_stuck = False
-        self._is_doomed = False
+        self._traffic = Traffic(
+            self, self._channel, serve=serve, limits=host.limits, loop=self._loop
+        )
         self._tokens = 0
-        self._charged = 0
         self._stages = host.stages
         self._stage: Stage | None = None
         self._write_timer: asyncio.TimerHandle | None = None
@@ -87,57 +74,37 @@ class ServerConnection(asyncio.Protocol):
         self.peer = Peer(
             address="", policy=NONE, mode=ua.MessageSecurityMode.None_, certificate=None
         )
-        self.max_response_size = 0
-        self.is_closed = False
-        self._context: Context | None = None
 
     # asyncio calls these
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take the peer in, unless there are too many."""
-        self._transport = cast(asyncio.Transport, transport)
+        made = self._traffic.transport = cast(asyncio.Transport, transport)
         peer_name = transport.get_extra_info("peername")
         self.address = str(peer_name[0]) if peer_name else ""
         self.peer.address = self.address
-        self._transport.set_write_buffer_limits(high=self._limits.write_buffer_size)
+        made.set_write_buffer_limits(high=self._limits.write_buffer_size)
         try:
             self._host.joined(self)
         except Unavailable as error:
-            self._refuse(error)
+            self.refuse(error)
             return
         self._enter(self._stages.hello)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Let go of everything."""
-        self.is_closed = True
-        self._events.clear()
         self._enter(None)
-        for timer in (self._write_timer, self._drain_handle):
-            if timer is not None:
-                timer.cancel()
-        self._charge(0)
+        if self._write_timer is not None:
+            self._write_timer.cancel()
+        self.charge(-self._traffic.charged)
+        self._traffic.is_closed = True
         self._host.sessions.lose(self)
         self._host.left(self)
-        # Nothing of it waits for the collector of cycles.
-        self._transport = self._context = None
+        self._traffic.let_go()
 
     def data_received(self, data: bytes) -> None:
         """Take bytes of the peer."""
-        if self._is_doomed:
-            return
-        try:
-            events = self._channel.receive(data, self._loop.time())
-            size = self._channel.unfinished_size
-            if size != self._charged:
-                self._charge(size)
-        except RegistrarError as error:
-            self._refuse(error)
-            return
-        if events:
-            self._events += events
-            self._drain()
-        else:
-            self._flow()
+        self._traffic.take(data)
 
     def eof_received(self) -> bool:
         """Close our side as well."""
@@ -145,25 +112,26 @@ class ServerConnection(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         """Stop reading while the peer does not read; drop it if it goes on so."""
-        self._is_stuck = True
-        self._flow()
+        self._traffic.is_stuck = True
+        self._traffic.flow()
         self._write_timer = self._loop.call_later(self._limits.write_s, self._drop_slow)
 
     def resume_writing(self) -> None:
         """Go on."""
-        self._is_stuck = False
+        self._traffic.is_stuck = False
         if self._write_timer is not None:
             self._write_timer.cancel()
             self._write_timer = None
-        if self._transport is not None and self._transport.is_closing():
-            self._abort_later(self._transport)  # what is left has its time as well
-        self._drain()
+        transport = self._traffic.transport
+        if transport is not None and transport.is_closing():
+            self._abort_later(transport)  # what is left has its time as well
+        self._traffic.drain()
 
     # Its stage calls this
 
     def expired(self, error: TimedOut) -> None:
         """End the connection, since its stage lasted too long."""
-        self._refuse(error)
+        self.refuse(error)
 
     def _enter(self, stage: Stage | None) -> None:
         """Go on to ``stage``, or to where nothing is waited for."""
@@ -174,6 +142,20 @@ class ServerConnection(asyncio.Protocol):
             stage.enter(self)
 
     # Services call these
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether the connection is lost."""
+        return self._traffic.is_closed
+
+    @property
+    def max_response_size(self) -> int:
+        """Bytes of the body of a response, 0 for no limit."""
+        return self._traffic.max_response_size
+
+    @max_response_size.setter
+    def max_response_size(self, size: int) -> None:
+        self._traffic.max_response_size = size
 
     def work(self, job: Callable[[], T]) -> asyncio.Future[T]:
         """Run ``job`` as private-key work of this peer."""
@@ -196,117 +178,39 @@ class ServerConnection(asyncio.Protocol):
 
     def drop(self, *, after_response: bool) -> None:
         """End the connection: after the responses to come if asked for, else at once."""
-        transport = self._transport
-        if transport is None or self.is_closed:
+        traffic = self._traffic
+        transport = traffic.transport
+        if transport is None or traffic.is_closed:
             return
-        self._is_doomed = True
-        self._events.clear()
+        traffic.is_doomed = True
+        traffic.events.clear()
         if not after_response:
             transport.abort()
-        elif not self._running:
+        elif not traffic.running:
             self._loop.call_soon(self._close)
 
-    def _charge(self, size: int) -> None:
-        """Charge the Listener for ``size`` bytes in place of what was charged before."""
-        more, self._charged = size - self._charged, size
-        self._host.charge(more)
+    # Its traffic calls these
+
+    def charge(self, size: int) -> None:
+        """Charge the Listener for ``size`` more bytes that are not complete."""
+        self._host.charge(size)
 
     def _drop_slow(self) -> None:
         self._host.refused(self.address, TimedOut("the peer does not read what we write"))
-        if self._transport is not None:
-            self._transport.abort()
+        if self._traffic.transport is not None:
+            self._traffic.transport.abort()
 
-    # Events
-
-    def _drain(self) -> None:
-        """Handle what has arrived, as long as the peer takes the answers and others are served."""
-        self._drain_handle = None
-        events, left = self._events, self._limits.requests_per_turn
-        while events and not self._is_held:
-            if not left:
-                if self._drain_handle is None:
-                    self._drain_handle = self._loop.call_soon(self._drain)
-                break
-            left -= 1
-            event = events.popleft()
-            try:
-                HANDLERS[type(event)](self, event)
-            except RegistrarError as error:
-                self._refuse(error)
-        self._flow()
-
-    @property
-    def _is_held(self) -> bool:
-        """Whether no request may be taken up now."""
-        return (
-            self._is_opening
-            or self._is_stuck
-            or self._is_doomed
-            or self._running >= self._most_running
-        )
-
-    @property
-    def _has_failed(self) -> bool:
-        """Whether an OPN was refused in a thread; why is said as soon as the loop hears of it."""
-        return self._is_opening and self._channel.state is ChannelState.CLOSED
-
-    @property
-    def _is_awaiting(self) -> bool:
-        """Whether the first OPN is worked on and nothing came after it."""
-        channel = self._channel
-        return channel.state is ChannelState.OPENING and not channel.unfinished_size
-
-    def _flow(self) -> None:
-        """Read from the peer only while its requests can be taken up.
-
-        While its first OPN is worked on a peer has nothing to say: reading ends where it says
-        something all the same, which saves the others three system calls.
-        """
-        may_read = not (self._events or self._is_held) or self._is_awaiting
-        if may_read is self._is_reading:
-            return
-        transport = self._transport
-        if transport is None or transport.is_closing():
-            return
-        self._is_reading = may_read
-        if may_read:
-            transport.resume_reading()
-        else:
-            transport.pause_reading()
+    def handle(self, event: Event) -> None:
+        """Take an event that is no request."""
+        HANDLERS[type(event)](self, event)
 
     def _on_hello(self, event: HelloReceived) -> None:
         self.endpoint_url = event.hello.endpoint_url
-        self._write(self._channel.acknowledge())
+        self._traffic.write(self._channel.acknowledge())
         self._enter(self._stages.open)
 
-    def _on_message(self, event: MessageReceived) -> None:
-        if self.is_closed:  # nobody is left to answer
-            return
-        context = self._context
-        if context is None:
-            context = self._context = self._make_context()
-        try:
-            request = decode_message(event.body, self._limits.decoder)
-        except DecodingError as error:
-            self._fault(event.request_id, read_request_handle(event.body), error)
-            return
-        header = getattr(request, "RequestHeader", None)
-        if header is None:
-            self._fault(event.request_id, 0, DecodingError("a response is no request"))
-            return
-        handle = header.RequestHandle
-        try:
-            answer = serve(context, request)
-        except Exception as error:  # a request ends here
-            self._fault(event.request_id, handle, error)
-            return
-        if is_awaitable(answer):
-            self._running += 1
-            self._host.run(self._answer_later(event.request_id, handle, answer))
-        else:
-            self._send(event.request_id, answer, handle)
-
-    def _make_context(self) -> Context:
+    def make_context(self) -> Context:
+        """Return what the requests are served in."""
         host = self._host
         return Context(
             application=host.application,
@@ -316,20 +220,25 @@ class ServerConnection(asyncio.Protocol):
             clock=self._loop.time,
         )
 
+    def wait_for(self, request_id: int, handle: int, answer: Awaitable[Any]) -> None:
+        """Send what ``answer`` becomes."""
+        self._host.run(self._answer_later(request_id, handle, answer))
+
     async def _answer_later(self, request_id: int, handle: int, answer: Awaitable[Any]) -> None:
+        traffic = self._traffic
         try:
             response = await answer
         except Exception as error:  # a task ends here
-            self._running -= 1
-            self._fault(request_id, handle, error)
+            traffic.running -= 1
+            self.fault(request_id, handle, error)
         else:
-            self._running -= 1
-            self._send(request_id, response, handle)
-        if self._is_doomed:
-            if not self._running:
+            traffic.running -= 1
+            traffic.send(request_id, response, handle)
+        if traffic.is_doomed:
+            if not traffic.running:
                 self._close()
-        elif not self.is_closed:
-            self._drain()
+        elif not traffic.is_closed:
+            traffic.drain()
 
     def _on_abort(self, _: MessageAborted) -> None:
         """The peer gave up a request: nothing to do."""
@@ -343,7 +252,7 @@ class ServerConnection(asyncio.Protocol):
     # OPN
 
     def _on_open(self, event: OpenReceived) -> None:
-        self._is_opening = True
+        self._traffic.is_opening = True
         job = partial(self._channel.process_open, event)
         self._private(event.key_bits, job, self._on_requested)
 
@@ -399,15 +308,16 @@ class ServerConnection(asyncio.Protocol):
         return False
 
     def _on_accepted(self, peer: Peer, requested: OpenRequested, data: bytes) -> None:
-        self._is_opening = False
-        self._write(data)
+        traffic = self._traffic
+        traffic.is_opening = False
+        traffic.write(data)
         if not requested.renewal:
             self.peer = peer
             self._enter(self._stages.session)
         if self._channel.unfinished_size:
-            self._events += self._channel.receive(b"", self._loop.time())
-        if self._events or not self._is_reading:
-            self._drain()
+            traffic.events += self._channel.receive(b"", self._loop.time())
+        if traffic.events or not traffic.is_reading:
+            traffic.drain()
 
     def _private(self, bits: int, job: Callable[[], T], then: Callable[[T], None]) -> None:
         """Run ``job`` as private-key work where it is some, then hand its result on."""
@@ -419,63 +329,48 @@ class ServerConnection(asyncio.Protocol):
 
     def _while_needed(self, job: Callable[[], T]) -> T | None:
         """Spare the work for a peer that is gone; the number of an OPN not sent would be missed."""
-        return None if self.is_closed or self._is_doomed else job()
+        return None if self._traffic.is_closed or self._traffic.is_doomed else job()
 
     def _settle(self, then: Callable[[T], None], result: T | None, error: Exception | None) -> None:
-        if self.is_closed or self._is_doomed:
+        if self._traffic.is_closed or self._traffic.is_doomed:
             return
         try:
             if error is not None:
                 raise error
             then(cast(T, result))
         except Exception as failure:  # a job ends here
-            self._refuse(_translated(failure))
+            self.refuse(_translated(failure))
 
     # Answers
 
-    def _fault(self, request_id: int, handle: int, error: Exception) -> None:
+    def fault(self, request_id: int, handle: int, error: Exception) -> None:
+        """Answer a request with a ServiceFault."""
         translated = _translated(error)
         self._host.refused(self.address, translated)
-        self._send(request_id, make(ua.ServiceFault, None), handle, translated.status)
+        fault = make(ua.ServiceFault, None)
+        self._traffic.send(request_id, fault, handle, translated.status)
 
-    def _send(
-        self, request_id: int, response: Any, handle: int, status: int = StatusCode.Good
-    ) -> None:
-        if self.is_closed or self._has_failed:
-            return
-        try:
-            moment_us = time.time_ns() // 1000 + FROM_1601_TO_1970_US
-            body = encode_response(response, (moment_us, handle, status))
-            if self.max_response_size and len(body) > self.max_response_size:
-                raise MessageTooLarge(f"a response of {len(body)} bytes")
-            data = self._channel.send(request_id, body, self._loop.time())
-        except MessageTooLarge as error:
-            if isinstance(response, ua.ServiceFault):
-                self._refuse(error)
-            else:
-                failed = ServiceFailed(str(error), status=StatusCode.BadResponseTooLarge)
-                self._fault(request_id, handle, failed)
-        except RegistrarError as error:
-            self._refuse(error)
+    def unsent(self, request_id: int, response: Any, handle: int, error: RegistrarError) -> None:
+        """Answer with a fault where a response is too large; else end the connection."""
+        if isinstance(error, MessageTooLarge) and not isinstance(response, ua.ServiceFault):
+            failed = ServiceFailed(str(error), status=StatusCode.BadResponseTooLarge)
+            self.fault(request_id, handle, failed)
         else:
-            self._write(data)
+            self.refuse(error)
 
-    def _write(self, data: bytes) -> None:
-        if self._transport is not None and not self._transport.is_closing():
-            self._transport.write(data)
-
-    def _refuse(self, error: RegistrarError) -> None:
+    def refuse(self, error: RegistrarError) -> None:
         """Tell the peer what it may hear of ``error`` and close the connection."""
-        if self._transport is None or self._transport.is_closing():  # it was told already
+        traffic = self._traffic
+        if traffic.transport is None or traffic.transport.is_closing():  # it was told already
             return
         self._host.refused(self.address, error)
-        self._write(self._channel.error_message(error))
-        self._is_doomed = True
-        self._events.clear()
+        traffic.write(self._channel.error_message(error))
+        traffic.is_doomed = True
+        traffic.events.clear()
         self._close()
 
     def _close(self) -> None:
-        transport = self._transport
+        transport = self._traffic.transport
         if transport is None or transport.is_closing():
             return
         transport.close()
@@ -497,10 +392,9 @@ HANDLERS: Mapping[type[Event], Callable[[ServerConnection, Any], None]] = Mappin
     {
         HelloReceived: ServerConnection._on_hello,
         OpenReceived: ServerConnection._on_open,
-        MessageReceived: ServerConnection._on_message,
         MessageAborted: ServerConnection._on_abort,
         CloseReceived: ServerConnection._on_close,
         ErrorReceived: ServerConnection._on_error,
     }
 )
-"""What a Server does on each event; it is never told of the others."""
+"""What a Server does on each event that is no request; it is never told of the others."""
