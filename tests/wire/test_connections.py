@@ -21,7 +21,7 @@ from registrar.wire.client_connection import MAX_CRUMBS, REST_S, ClientConnectio
 from registrar.wire.server_connection import ServerConnection
 from tests.wire.certificates import make_identity
 from tests.wire.lying import Liar, handle_of
-from tests.wire.memory import Clock, Transport, join, turns
+from tests.wire.memory import TURNS, Clock, Transport, join, turns
 from tests.wire.plant import COUNTER, SERVER_URI, WAIT, Plant
 from tests.wire.raw import RawClient
 
@@ -239,25 +239,34 @@ async def test_a_server_that_sends_single_bytes_is_read_now_and_then(clock: Cloc
 
 @pytest.mark.parametrize("renews", [False, True])
 async def test_after_a_rest_nothing_is_read_before_a_renewal_is_settled(
-    clock: Clock, monkeypatch: pytest.MonkeyPatch, renews: bool
+    clock: Clock, renews: bool
 ) -> None:
-    client = connection(LONG)
+    keys = KeyQueue(turn_s=0)  # a job each turn
+    client = connection(SHORT, keys)
+    crowd: list[asyncio.Future[None]] = []
 
-    def end(running: asyncio.Future[Any], result: object) -> None:
-        if not client.opened.done():  # that of the renewal never ends
-            later(running, result)
+    class Late(Liar):
+        """Says nothing before others give a lot of work to our keys."""
 
-    in_threads(monkeypatch, ends=end)
-    transport = join(client, Liar(answer))
+        def data_received(self, data: bytes) -> None:
+            if client.opened.done():
+                crowd.extend(keys.submit(str(one), SHORT, lambda: None) for one in range(4 * TURNS))
+            super().data_received(data)
+
+    transport = join(client, Late(answer))
     await client.opened
 
     await clock.pass_by(RENEWED_S if renews else 0)
+    assert transport.is_paused is renews
     for _ in range(MAX_CRUMBS):
         client.data_received(b"")
     assert transport.is_paused
     await clock.pass_by(2 * REST_S)
 
     assert transport.is_paused is renews
+    await asyncio.gather(*crowd)
+    await turns()
+    assert not transport.is_paused
 
 
 def hold(held: list[bytes], liar: Liar, number: int, request: Any) -> bytes:
