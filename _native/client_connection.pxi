@@ -10,6 +10,8 @@ cdef class ClientConnection:
         Py_ssize_t key_bits
         object limits
         KeyQueue keys
+        object unfinished
+        Py_ssize_t kept         # bytes of answers not yet complete
         object transport        # of asyncio, or None
         Exchanges requests
         object error
@@ -26,13 +28,14 @@ cdef class ClientConnection:
 
     def __cinit__(
         self, ClientChannel channel not None, *, str address not None, Py_ssize_t key_bits, limits,
-        KeyQueue keys not None
+        KeyQueue keys not None, unfinished
     ):
         self.loop = get_running_loop()
         self.channel = channel
         self.key_bits = key_bits
         self.limits = limits
         self.keys = keys
+        self.unfinished = unfinished
         self.requests = Exchanges(
             channel, self.loop, patience_s=limits.request_s, most=limits.total_requests,
             most_bytes=limits.total_size, decoder=limits.decoder, failure=failure_of,
@@ -77,6 +80,8 @@ cdef class ClientConnection:
                 status=CONNECTION_CLOSED))
         if not self.closed.done():
             self.closed.set_result(None)
+        if self.kept:
+            self.unfinished.keep(self.fail, 0)
         # Nothing of it waits for the collector of cycles.
         self.transport = None
         self.requests.let_go()
@@ -154,11 +159,17 @@ cdef class ClientConnection:
     # Events
 
     cdef int receive(self, bytes data) except -1:
+        cdef Py_ssize_t size
+
         try:
             for event in self.channel.receive(data, self.loop.time()):
                 if self.error is not None:  # the event before ended the connection
                     return 0
                 self.handle(event)
+            size = self.channel.buffered() + self.channel.parts_size
+            if size != self.kept:
+                self.kept = size
+                self.unfinished.keep(self.fail, size)
         except RegistrarError as error:
             self.fail(error)
         return 0

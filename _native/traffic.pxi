@@ -12,7 +12,7 @@ cdef class Traffic:
         object context
         object drain_handle
         Py_ssize_t requests_per_turn, outstanding_requests
-        readonly Py_ssize_t charged
+        Py_ssize_t charged      # bytes that are kept of what is not complete
         public Py_ssize_t running, max_response_size
         public object transport, events
         readonly bint is_reading
@@ -32,7 +32,7 @@ cdef class Traffic:
 
     def take(self, bytes data not None):
         cdef list events
-        cdef Py_ssize_t size, more
+        cdef Py_ssize_t size
 
         if self.is_doomed:
             return
@@ -40,8 +40,8 @@ cdef class Traffic:
             events = self.channel.receive(data, self.loop_time())
             size = self.channel.buffered() + self.channel.parts_size
             if size != self.charged:
-                more, self.charged = size - self.charged, size
-                self.owner.charge(more)
+                self.charged = size
+                self.owner.charge(size)
         except RegistrarError as error:
             self.owner.refuse(error)
             return

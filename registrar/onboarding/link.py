@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from asyncua import ua
 
-from registrar.errors import RegistrarError
+from registrar.errors import ProtocolViolation, RegistrarError
 from registrar.onboarding.addresses import Place
 from registrar.onboarding.endpoints import Offer, Way, read_offer
 from registrar.onboarding.settings import PushSettings
@@ -15,13 +15,15 @@ from registrar.ua.application_identity import ApplicationIdentity
 from registrar.wire.client import ChannelSecurity, Client
 from registrar.wire.dca import Dca
 from registrar.wire.key_queue import KeyQueue
+from registrar.wire.limits import ClientLimits
+from registrar.wire.unfinished import UnfinishedMessages
 
 _log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
 class Counters:
-    """What a driver spent on all its devices; for benchmarks."""
+    """What was spent on a device, or on all of a driver."""
 
     connections: int = 0
     exchanges: int = 0
@@ -44,6 +46,8 @@ class Link:
     Args:
         place: with the address resolved, so that every connection leads to the same place.
         keys: the queue for private-key work, shared by all links.
+        unfinished: counts what answers keep until they are complete, shared by all links.
+        settings: its limits of a Client hold for all connections together.
         identity: the Registrar's own.
         application_uri: in that identity.
     """
@@ -57,14 +61,17 @@ class Link:
         settings: PushSettings,
         counters: Counters,
         keys: KeyQueue,
+        unfinished: UnfinishedMessages,
     ) -> None:
         self._url = place.url
         self.hosts = place.hosts
         self._keys = keys
+        self._unfinished = unfinished
         self._identity = identity
         self._application_uri = application_uri
         self._settings = settings
         self._counters = counters
+        self._spent = Counters()
         self._dca: Dca | None = None
         self._way: Way | None = None
 
@@ -78,9 +85,10 @@ class Link:
         await self.close()
         client = await Client.connect(
             self._url,
-            limits=self._settings.client,
+            limits=self._limits(),
             application_uri=self._application_uri,
             keys=self._keys,
+            unfinished=self._unfinished,
         )
         try:
             endpoints = await client.get_endpoints()
@@ -109,9 +117,10 @@ class Link:
         client = await Client.connect(
             self._url,
             security=security,
-            limits=self._settings.client,
+            limits=self._limits(),
             application_uri=self._application_uri,
             keys=self._keys,
+            unfinished=self._unfinished,
         )
         try:
             await client.create_session(
@@ -135,3 +144,17 @@ class Link:
         except RegistrarError as error:
             _log.debug("%s: closing: %s", self._url, error)
         self._counters.add(client)
+        self._spent.add(client)
+
+    def _limits(self) -> ClientLimits:
+        """Return what a further connection may cost, after all that were before."""
+        limits, spent = self._settings.client, self._spent
+        size = limits.total_size - spent.bytes_received
+        requests = limits.total_requests - spent.exchanges
+        if min(size, requests) <= 0:
+            raise ProtocolViolation(
+                f"the device needs more than {limits.total_size} bytes and "
+                f"{limits.total_requests} requests",
+                subject=self._url,
+            )
+        return replace(limits, total_size=size, total_requests=requests)

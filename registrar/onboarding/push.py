@@ -44,6 +44,7 @@ from registrar.store.store import Store
 from registrar.store.transaction import Cause, Change
 from registrar.ua.application_identity import ApplicationIdentity
 from registrar.wire.key_queue import KeyQueue
+from registrar.wire.unfinished import UnfinishedMessages
 
 
 class PushDriver:
@@ -97,6 +98,7 @@ class PushDriver:
         """What all visits spent so far."""
         # Many devices may share an address; the engine bounds how many there are at a time.
         self.keys = KeyQueue(per_address=1_024)
+        self.unfinished = UnfinishedMessages(settings.unfinished_size)
         self.issuing = Issuing(
             store, issuers=issuers, actor=actor, now=now, random_bytes=random_bytes
         )
@@ -184,6 +186,7 @@ class PushVisit:
                 settings=driver.settings,
                 counters=driver.counters,
                 keys=driver.keys,
+                unfinished=driver.unfinished,
             )
         return self._link
 

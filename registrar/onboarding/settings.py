@@ -45,6 +45,8 @@ class PushSettings:
     """Where new devices may be; anywhere else they are refused (R9)."""
     policies: tuple[SecurityPolicy, ...] = POLICIES
     client: ClientLimits = field(default_factory=ClientLimits)
+    unfinished_size: int = 64 * 1024 * 1024
+    """Bytes of answers not yet complete that are kept, of all devices together."""
     settle_s: float = 3.0
     """How long applied changes may take to show before they count as not effective."""
     settle_first_s: float = 0.02

@@ -50,6 +50,7 @@ from registrar.wire.client_session import (
 from registrar.wire.exchanges import as_many, known_status
 from registrar.wire.key_queue import KeyQueue
 from registrar.wire.limits import ClientLimits
+from registrar.wire.unfinished import UnfinishedMessages
 
 __all__ = ["ChannelSecurity", "Client", "UserToken"]
 
@@ -93,6 +94,7 @@ class Client:
         application_uri: str = "",
         local_host: str | None = None,
         keys: KeyQueue | None = None,
+        unfinished: UnfinishedMessages | None = None,
     ) -> Self:
         """Open TCP and a SecureChannel.
 
@@ -101,6 +103,7 @@ class Client:
             application_uri: ours; taken from our certificate where it is empty.
             local_host: source address of the connection.
             keys: the queue for private-key work; share one among Clients.
+            unfinished: counts what answers keep until they are complete; share one as well.
 
         Raises:
             TimedOut: not within ``connect_s``.
@@ -127,6 +130,7 @@ class Client:
             key_bits=identity.key_bits if identity else 0,
             limits=limits,
             keys=keys or KeyQueue(),
+            unfinished=unfinished or UnfinishedMessages(),
         )
         # The connection's own timer; asyncio.timeout would cost a hundredth of a conversation.
         connection.hurry(asyncio.current_task(), url)

@@ -38,6 +38,7 @@ from registrar.ua.events import (
 from registrar.wire.exchanges import Exchanges, Response, failure_of, service_of
 from registrar.wire.key_queue import MAX_INLINE_BITS, KeyQueue
 from registrar.wire.limits import ClientLimits
+from registrar.wire.unfinished import UnfinishedMessages
 
 T = TypeVar("T")
 
@@ -61,6 +62,7 @@ class ClientConnection(asyncio.Protocol):
         key_bits: of our key; 0 without security.
         limits: what the connection may cost.
         keys: for our private-key work.
+        unfinished: what all connections that share it keep of answers not yet complete.
     """
 
     def __init__(
@@ -71,12 +73,15 @@ class ClientConnection(asyncio.Protocol):
         key_bits: int,
         limits: ClientLimits,
         keys: KeyQueue,
+        unfinished: UnfinishedMessages,
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._channel = channel
         self._key_bits = key_bits
         self._limits = limits
         self._keys = keys
+        self._unfinished = unfinished
+        self._kept = 0
         self._transport: asyncio.Transport | None = None
         self._exchanges = Exchanges(
             channel,
@@ -133,6 +138,8 @@ class ClientConnection(asyncio.Protocol):
             )
         if not self.closed.done():
             self.closed.set_result(None)
+        if self._kept:
+            self._unfinished.keep(self.fail, 0)
         # Nothing of it waits for the collector of cycles.
         self._transport = None
         self._exchanges.let_go()
@@ -256,6 +263,10 @@ class ClientConnection(asyncio.Protocol):
                 if self._error is not None:  # the event before ended the connection
                     return
                 getattr(self, HANDLERS[type(event)])(event)
+            size = self._channel.unfinished_size
+            if size != self._kept:
+                self._kept = size
+                self._unfinished.keep(self.fail, size)
         except RegistrarError as error:
             self.fail(error)
 

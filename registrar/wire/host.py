@@ -11,6 +11,7 @@ from registrar.wire.key_queue import KeyQueue
 from registrar.wire.limits import ServerLimits
 from registrar.wire.sessions import SessionTable
 from registrar.wire.stages import Stages
+from registrar.wire.unfinished import UnfinishedMessages
 
 if TYPE_CHECKING:
     from registrar.wire.server_connection import ServerConnection
@@ -39,6 +40,10 @@ class Host(Protocol):
     def stages(self) -> Stages:
         """What its connections wait for."""
 
+    @property
+    def unfinished(self) -> UnfinishedMessages:
+        """What its peers leave unfinished."""
+
     def next_channel_id(self) -> int:
         """Return an id no other channel has."""
 
@@ -47,13 +52,6 @@ class Host(Protocol):
 
         Raises:
             Unavailable: there are too many.
-        """
-
-    def charge(self, size: int) -> None:
-        """Count ``size`` more bytes of what is not complete; below 0 that they are gone.
-
-        Raises:
-            Unavailable: all peers together keep too many.
         """
 
     def left(self, connection: ServerConnection) -> None:

@@ -14,6 +14,9 @@ from typing import Any
 from registrar.errors import Misuse
 from registrar.ua.limits import ChannelLimits, DecoderLimits
 
+MAX_UNFINISHED_SIZE = 4 * 1024 * 1024 * 1024
+"""Bytes of chunks and messages not yet complete; no installation keeps more of all peers."""
+
 SERVER_MAXIMA: Mapping[str, float] = MappingProxyType(
     {
         "hello_s": 60,
@@ -33,7 +36,7 @@ SERVER_MAXIMA: Mapping[str, float] = MappingProxyType(
         "max_session_timeout_s": 86_400,
         "client_nonces": 100_000,
         "early_message_size": 16 * 1024 * 1024,
-        "unfinished_size": 4 * 1024 * 1024 * 1024,
+        "unfinished_size": MAX_UNFINISHED_SIZE,
         "write_buffer_size": 16 * 1024 * 1024,
         "log_lines_per_minute": 1_000,
         "log_lines_of_all": 10_000,

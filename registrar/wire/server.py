@@ -19,6 +19,7 @@ from registrar.wire.peers import Peer
 from registrar.wire.server_connection import ServerConnection
 from registrar.wire.sessions import SessionTable
 from registrar.wire.stages import Stages
+from registrar.wire.unfinished import UnfinishedMessages
 
 BACKLOG = 256
 MAX_CHANNEL_ID = 0xFFFFFFFF
@@ -56,8 +57,7 @@ class Listener:
         self._connections: dict[ServerConnection, None] = {}
         self._addresses: Counter[str] = Counter()
         self._most = self.limits.connections
-        self.unfinished_size = 0
-        """Bytes of chunks and messages not yet complete that are kept, of all peers."""
+        self.unfinished = UnfinishedMessages(self.limits.unfinished_size)
         self._tasks: set[asyncio.Future[None]] = set()
         self._channel_id = int.from_bytes(os.urandom(3), "big")
         self._timer: asyncio.TimerHandle | None = None
@@ -173,20 +173,6 @@ class Listener:
                 f"{own} connections of one address, {len(self._connections) - 1} in all",
                 reason=Reason.BUSY,
                 status=StatusCode.BadTcpServerTooBusy,
-            )
-
-    def charge(self, size: int) -> None:
-        """Count ``size`` more bytes of what is not complete; below 0 that they are gone.
-
-        Raises:
-            Unavailable: all peers together keep too many.
-        """
-        self.unfinished_size += size
-        if size > 0 and self.unfinished_size > self.limits.unfinished_size:
-            raise Unavailable(
-                f"{self.unfinished_size} bytes of unfinished messages, of all peers",
-                reason=Reason.BUSY,
-                status=StatusCode.BadTcpNotEnoughResources,
             )
 
     def left(self, connection: ServerConnection) -> None:

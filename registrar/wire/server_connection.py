@@ -96,7 +96,7 @@ class ServerConnection(asyncio.Protocol):
         self._enter(None)
         if self._write_timer is not None:
             self._write_timer.cancel()
-        self.charge(-self._traffic.charged)
+        self.charge(0)
         self._traffic.is_closed = True
         self._host.sessions.lose(self)
         self._host.left(self)
@@ -192,8 +192,8 @@ class ServerConnection(asyncio.Protocol):
     # Its traffic calls these
 
     def charge(self, size: int) -> None:
-        """Charge the Listener for ``size`` more bytes that are not complete."""
-        self._host.charge(size)
+        """Tell the Listener how many bytes are kept of what is not complete."""
+        self._host.unfinished.keep(self.refuse, size)
 
     def _drop_slow(self) -> None:
         self._host.refused(self.address, TimedOut("the peer does not read what we write"))

@@ -34,7 +34,7 @@ class Owner(Protocol):
         """Return what its requests are served in; asked once."""
 
     def charge(self, size: int) -> None:
-        """Count ``size`` more bytes that are kept of what is not complete."""
+        """Count the ``size`` bytes that are kept now of what is not complete."""
 
     def handle(self, event: Event) -> None:
         """Take an event that is no request."""
@@ -58,13 +58,13 @@ class Traffic:
 
     __slots__ = (
         "_channel",
+        "_charged",
         "_context",
         "_drain_handle",
         "_limits",
         "_loop",
         "_owner",
         "_serve",
-        "charged",
         "events",
         "is_closed",
         "is_doomed",
@@ -100,7 +100,7 @@ class Traffic:
         self.transport: asyncio.Transport | None = None
         self.events: deque[Event] = deque()
         """Not yet taken up."""
-        self.charged = 0
+        self._charged = 0
         """Bytes that are kept of what is not complete."""
         self.running = 0
         """Requests whose answers are waited for."""
@@ -134,9 +134,9 @@ class Traffic:
         try:
             events = self._channel.receive(data, self._loop.time())
             size = self._channel.unfinished_size
-            if size != self.charged:
-                more, self.charged = size - self.charged, size
-                self.owner.charge(more)
+            if size != self._charged:
+                self._charged = size
+                self.owner.charge(size)
         except RegistrarError as error:
             self.owner.refuse(error)
             return

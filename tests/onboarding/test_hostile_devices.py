@@ -215,6 +215,34 @@ async def test_a_session_that_says_nothing_after_the_changes_is_opened_again(
     assert (outcome.state, outcome.reason) == (State.ONBOARDED, None)
 
 
+# Budgets
+
+
+@T24
+@pytest.mark.parametrize(
+    ("requests", "share", "state"),
+    [(-2, 2.0, State.REFUSED), (-1, 2.0, State.ONBOARDED), (0, 0.9, State.REFUSED)],
+    ids=["requests", "all but to close", "bytes"],
+)
+async def test_all_connections_of_a_device_have_one_budget(
+    backdrop: Backdrop, tmp_path: Path, requests: int, share: float, state: State
+) -> None:
+    async with backdrop.stage(tmp_path / "free", device(singleton=True)) as stage:
+        await stage.onboard()
+        spent = stage.driver.counters
+    limits = ClientLimits(
+        total_requests=spent.exchanges + requests, total_size=int(spent.bytes_received * share)
+    )
+
+    async with backdrop.stage(
+        tmp_path / "bound", device(singleton=True), settings=push_settings(client=limits)
+    ) as stage:
+        outcome = await stage.end_of()
+
+    expected = Reason.PROTOCOL_VIOLATION if state is State.REFUSED else None
+    assert (outcome.state, outcome.reason) == (state, expected)
+
+
 # Anything at all
 
 

@@ -20,6 +20,7 @@ from registrar.ua.transport import Hello, encode_hello
 from registrar.ua.user_tokens import AnonymousUser, UserNameUser, X509User, encode_user_token
 from registrar.wire import ClientLimits, KeyQueue
 from registrar.wire.client_connection import ClientConnection
+from registrar.wire.unfinished import UnfinishedMessages
 from tests.wire.plant import CLIENT_URI, ENCRYPT, Plant
 
 Response = TypeVar("Response")
@@ -74,6 +75,7 @@ class RawClient:
             key_bits=identity.key_bits if identity else 0,
             limits=limits,
             keys=KeyQueue(),
+            unfinished=UnfinishedMessages(),
         )
 
     async def __aenter__(self) -> Self:

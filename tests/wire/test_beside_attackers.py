@@ -122,4 +122,4 @@ async def test_64_healthy_peers_are_served_beside_an_attacker(
         assert [one for one in served if isinstance(one, BaseException)] == []
         assert served == [CALLS] * HEALTHY
         assert plant.listener.refusals == {status: ATTACKERS}
-        assert plant.listener.unfinished_size == 0
+        assert plant.listener.unfinished.size == 0

@@ -19,6 +19,7 @@ from registrar.ua.client_channel import ClientChannel
 from registrar.wire import ClientLimits, KeyQueue
 from registrar.wire.client_connection import MAX_CRUMBS, REST_S, ClientConnection
 from registrar.wire.server_connection import ServerConnection
+from registrar.wire.unfinished import UnfinishedMessages
 from tests.wire.certificates import make_identity
 from tests.wire.lying import Liar, handle_of
 from tests.wire.memory import TURNS, Clock, Transport, join, turns
@@ -53,7 +54,12 @@ def connection(key_bits: int = 0, keys: KeyQueue | None = None) -> ClientConnect
     """Return an unsecured end of a Client; the queue takes its work for that of such a key."""
     channel = ClientChannel(endpoint_url=f"opc.tcp://{HOST}", limits=LIMITS.channel)
     return ClientConnection(
-        channel, address=HOST, key_bits=key_bits, limits=LIMITS, keys=keys or KeyQueue()
+        channel,
+        address=HOST,
+        key_bits=key_bits,
+        limits=LIMITS,
+        keys=keys or KeyQueue(),
+        unfinished=UnfinishedMessages(),
     )
 
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import struct
-from contextlib import AsyncExitStack
 from typing import Any
 
 import pytest
@@ -185,34 +183,6 @@ async def test_a_stranger_sends_only_short_messages(
                 assert (await refusal_of(asking)).status is StatusCode.BadTcpMessageTooLarge
         async with await open_session(plant, client_identity) as client:
             assert await client.call(COUNTER, ECHO, string("e" * 2 * limit))
-
-
-@T25
-@pytest.mark.parametrize(("limit", "peers"), [(8_999, 2), (9_000, 3), (9_001, 3)])
-async def test_what_all_peers_leave_unfinished_is_bounded(
-    build: Server, limit: int, peers: int
-) -> None:
-    begun = struct.pack("<4sI", b"HELF", 4_000).ljust(3_000, b"\0")
-    async with build(LIMITS(unfinished_size=limit)) as plant:
-        async with AsyncExitStack() as stack:
-            sockets = [await stack.enter_async_context(socket_to(plant)) for _ in range(3)]
-            for number, (_, writer) in enumerate(sockets):
-                writer.write(begun)
-                await charged(plant, 3_000 * (number + 1))
-            refused = plant.listener.refusals[StatusCode.BadTcpNotEnoughResources]
-            assert refused == 3 - peers
-        await charged(plant, 0)
-        async with RawClient(plant, None) as later:
-            assert await later.ask(ua.FindServersRequest(), ua.FindServersResponse)
-
-
-async def charged(plant: Plant, size: int) -> None:
-    """Wait until the Listener was charged for ``size`` bytes, or refused a peer for them."""
-    async with asyncio.timeout(5):
-        while plant.listener.unfinished_size != size:
-            if size and plant.listener.refusals[StatusCode.BadTcpNotEnoughResources]:
-                return
-            await asyncio.sleep(0)
 
 
 # What an unsecured peer may do

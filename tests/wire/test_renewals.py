@@ -22,6 +22,7 @@ from registrar.wire import ClientLimits, KeyQueue
 from registrar.wire.client_connection import ClientConnection
 from registrar.wire.key_queue import MAX_INLINE_BITS
 from registrar.wire.server_connection import ServerConnection
+from registrar.wire.unfinished import UnfinishedMessages
 from tests.ua.pairing import flip
 from tests.wire.memory import Clock, Transport, join, turns
 from tests.wire.plant import COUNTER, ENCRYPT, WAIT, Plant
@@ -74,6 +75,7 @@ async def test_a_client_renews_on_the_loop_however_long_its_key(
         key_bits=LONG_BITS,
         limits=ClientLimits(token_lifetime_s=LIFETIME_S),
         keys=KeyQueue(),
+        unfinished=UnfinishedMessages(),
     )
     join(client, ServerConnection(plant.listener))
     await client.opened
