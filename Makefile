@@ -67,7 +67,7 @@ test: lint compiled
 
 # Both bodies, as each runs lines that the other replaces.
 TRUST_CORE := verify jws strict_json ticket_json ticket valid_ticket signatures certificate crl trust \
-	path validation identity match der usage scope names name_constraints revoked ticket_batch \
+	issuers path validation identity match der usage scope names name_constraints revoked ticket_batch \
 	ticket_snapshot
 COMMA := ,
 MEASURED := --include=$(subst $() ,$(COMMA),$(TRUST_CORE:%=registrar/core/%.py) registrar/onboarding/matching.py)

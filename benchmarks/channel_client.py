@@ -50,6 +50,7 @@ from registrar.ua.application_identity import ApplicationIdentity
 from registrar.ua.security_policy import POLICIES
 from registrar.wire import ChannelSecurity, Client, KeyQueue
 from registrar.wire.builtin import node_id
+from registrar.wire.unfinished import UnfinishedMessages
 
 ENCRYPT = ua.MessageSecurityMode.SignAndEncrypt
 CLIENT_URI = "urn:benchmark:client"
@@ -109,6 +110,7 @@ class Clients:
         self._trust = TrustList(trusted_certificates=(Certificate.from_der(authority),))
         self._authority = x509.load_der_x509_certificate(authority)
         self._keys = KeyQueue(per_address=MOST_AT_ONCE)
+        self._unfinished = UnfinishedMessages()
         self._certificate_file, self._key_file = folder / "client.der", folder / "client.pem"
         self._certificate_file.write_bytes(certificate)
         self._key_file.write_bytes(
@@ -121,7 +123,9 @@ class Clients:
 
     async def ours(self, url: str, policy_uri: str, *, until: Stage = Stage.SERVICES) -> Told:
         """Talk by our Client, as ``onboarding`` does; ``until`` is the last stage."""
-        async with await Client.connect(url, keys=self._keys) as discovery:
+        async with await Client.connect(
+            url, keys=self._keys, unfinished=self._unfinished
+        ) as discovery:
             endpoints = await discovery.get_endpoints()
         if until is DISCOVERY:
             return _NOTHING
@@ -141,7 +145,9 @@ class Clients:
             server_certificate=certificate,
         )
         answers: list[object] = []
-        async with await Client.connect(url, security=security, keys=self._keys) as client:
+        async with await Client.connect(
+            url, security=security, keys=self._keys, unfinished=self._unfinished
+        ) as client:
             if until is CHANNEL:
                 return _NOTHING
             await client.create_session(discovered=endpoints)

@@ -122,8 +122,8 @@ class ServerLimits:
 class ClientLimits:
     """What a Client spends on one connection to one peer.
 
-    A message within these limits is decoded in some 0.1 s, during which the event loop serves no
-    other device.
+    A message within these limits is decoded in at most some 15 ms (50 ms in Python), during which
+    the event loop serves no other device.
     """
 
     channel: ChannelLimits = field(
