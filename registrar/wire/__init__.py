@@ -10,6 +10,7 @@ from registrar.wire.nodes import NodeTable, load_node_table
 from registrar.wire.peers import Peer, Role, Session
 from registrar.wire.server import Listener
 from registrar.wire.space import Access, AddressSpace
+from registrar.wire.unfinished import UnfinishedMessages
 
 __all__ = [
     "Access",
@@ -31,6 +32,7 @@ __all__ = [
     "ServerLimits",
     "Session",
     "Template",
+    "UnfinishedMessages",
     "UserToken",
     "load_node_table",
     "make_template",

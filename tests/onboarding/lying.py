@@ -16,7 +16,7 @@ from registrar.wire.server_connection import ServerConnection
 from registrar.wire.services import serve
 
 Lie = Callable[[Any], Any]
-"""Returns what is answered in place of a response, which it may change."""
+"""Returns what is answered in place of a response, which it may change, or what becomes that."""
 
 
 @contextmanager
@@ -59,4 +59,5 @@ def cutting(number: int) -> Iterator[list[str]]:
 
 
 async def _later(response: Awaitable[Any], lie: Lie) -> Any:
-    return lie(copy.deepcopy(await response))
+    answer = lie(copy.deepcopy(await response))
+    return await answer if inspect.isawaitable(answer) else answer

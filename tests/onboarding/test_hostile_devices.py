@@ -11,6 +11,7 @@ import logging
 import random
 import uuid
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ from registrar.store.invariants import check
 from registrar.wire.dca_applications import MAX_URI
 from registrar.wire.limits import ClientLimits
 from tests.onboarding.lying import Lie, lying
-from tests.onboarding.stage import Backdrop, Stage, device, push_settings
+from tests.onboarding.stage import LIMITS, Backdrop, Stage, device, push_settings
 
 Type = ua.VariantType
 NODE: Callable[..., ua.ExpandedNodeId] = ua.ExpandedNodeId
@@ -241,6 +242,27 @@ async def test_all_connections_of_a_device_have_one_budget(
 
     expected = Reason.PROTOCOL_VIOLATION if state is State.REFUSED else None
     assert (outcome.state, outcome.reason) == (state, expected)
+
+
+@pytest.mark.clause("F16")
+async def test_F16_a_device_that_is_just_in_time_each_time_runs_out_of_time(
+    backdrop: Backdrop, tmp_path: Path
+) -> None:
+    """Each answer comes within ``request_s``; the time of a device is bounded as well."""
+
+    async def late(response: Any) -> Any:
+        await asyncio.sleep(0.3)
+        return response
+
+    limits = replace(LIMITS, step_s=1.0, device_s=1.5)
+    async with backdrop.stage(tmp_path, device(), device(1), settings=SETTINGS) as stage:
+        with lying({stage.devices[0]: late}):
+            async with asyncio.timeout(5):
+                outcomes = await stage.onboard(limits=limits)
+
+    late_one, honest = (outcomes[url] for url in stage.urls)
+    assert (late_one.state, late_one.reason) == (State.UNREACHABLE, Reason.TIMED_OUT)
+    assert honest.state is State.ONBOARDED
 
 
 # Anything at all
