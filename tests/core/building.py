@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from itertools import count
@@ -201,6 +201,20 @@ def trusting(
         trusted_crls=tuple(crls),
         issuer_certificates=tuple(one.certificate for one in issuers),
     )
+
+
+def with_sha1(issued: Issued, issuer: Issued) -> Issued:
+    """Return ``issued`` signed again with sha1WithRSAEncryption, which the library cannot make."""
+    sha256 = bytes.fromhex("06092a864886f70d01010b")
+    sha1 = bytes.fromhex("06092a864886f70d010105")
+    key = issuer.key
+    assert isinstance(key, rsa.RSAPrivateKey)
+    tbs = issued.certificate.tbs_bytes.replace(sha256, sha1)
+    signature = key.sign(tbs, padding.PKCS1v15(), hashes.SHA1())  # noqa: S303
+    head = issued.der[: issued.der.index(issued.certificate.tbs_bytes)]
+    middle = bytes.fromhex("300d") + sha1 + bytes.fromhex("0500 0382010100")
+    der = head + tbs + middle + signature
+    return replace(issued, certificate=Certificate.from_der(der))
 
 
 def base64url(data: bytes) -> str:

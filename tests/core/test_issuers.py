@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from registrar.core import der as asn1
 from registrar.core import issuers as module
 from registrar.core.certificate import MAX_CHAIN_LENGTH, Certificate, PlainLeaf, outline
+from registrar.core.crl import Crl
 from registrar.core.issuers import known_above
 from registrar.core.path import SignatureBudget, validate_path
 from registrar.core.trust import TrustList
@@ -22,7 +23,17 @@ from registrar.core.validation import DEVICE_IDENTITY, Anchor, Check, Purpose, V
 from registrar.errors import CertificateRejected
 from registrar.native import missing_extensions
 from registrar.status import StatusCode
-from tests.core.building import DEVICE_URI, NOW, Issued, ec_key, root, rsa_key, trusting, usage
+from tests.core.building import (
+    DEVICE_URI,
+    NOW,
+    Issued,
+    ec_key,
+    root,
+    rsa_key,
+    trusting,
+    usage,
+    with_sha1,
+)
 
 pytestmark = pytest.mark.skipif(
     "certificate" in missing_extensions(), reason="only the compiled twin recognises any"
@@ -107,6 +118,25 @@ def unreadable() -> Certificate:
     return Certificate.from_der(asn1.encode(asn1.SEQUENCE, tbs + algorithm + bits))
 
 
+def endless(ca: Issued) -> Crl:
+    """Return a CRL of ``ca``, whose key is on P-256, without nextUpdate."""
+    crl = ca.crl()
+    assert crl.next_update is not None
+    assert isinstance(ca.key, ec.EllipticCurvePrivateKey)
+    whole = x509.load_der_x509_crl(crl.der).tbs_certlist_bytes
+    end = f"\x17\x0d{crl.next_update:%y%m%d%H%M%SZ}".encode()
+    head = 2 + (whole[1] & 0x7F if whole[1] & 0x80 else 0)
+    tbs = asn1.encode(asn1.SEQUENCE, whole[head:].replace(end, b""))
+    signature = ca.key.sign(tbs, ec.ECDSA(hashes.SHA256()))
+    algorithm = bytes.fromhex("300a06082a8648ce3d040302")
+    bits = asn1.encode(asn1.BIT_STRING, b"\0" + signature)
+    made = Crl.from_der(asn1.encode(asn1.SEQUENCE, tbs + algorithm + bits))
+    assert made.next_update is None
+    return made
+
+
+OTHER_KEY = x509.AuthorityKeyIdentifier(b"another key", None, None)
+OLD = root("old", key=rsa_key(number=3))
 EDWARDS = ed25519.Ed25519PrivateKey.generate()
 AGAIN = TOP.issue("top", is_ca=True)
 """Self-issued: the next key of the root, signed by the one before."""
@@ -140,6 +170,7 @@ LISTS = {
     "two CRLs of the issuer": trusting(
         TOP, MIDDLE, crls=[TOP.crl(), MIDDLE.crl(), MIDDLE.crl(next_update=NOW + DAY, number=2)]
     ),
+    "a CRL that does not end": trusting(TOP, MIDDLE, crls=[endless(TOP), MIDDLE.crl()]),
     "a forged CRL": trusting(TOP, MIDDLE, crls=[MIDDLE.crl(LEAF, key=TOP.key)]),
     "the issuer revoked": trusting(TOP, MIDDLE, crls=[TOP.crl(MIDDLE.certificate), MIDDLE.crl()]),
     "the leaf revoked": trusting(TOP, MIDDLE, crls=[TOP.crl(), MIDDLE.crl(LEAF)]),
@@ -162,6 +193,10 @@ LISTS = {
     "a short key": trusting(*below(root("weak", key=rsa_key(1024)), 1)),
     "a short curve": trusting(*below(root("weak", key=ec_key(ec.SECP224R1())), 1)),
     "a longer key": trusting(*below(root("strong", key=rsa_key(3072)), 1)),
+    "an issuer signed over SHA-1": trusting(
+        OLD, with_sha1(OLD.issue("middle", is_ca=True, key=rsa_key(number=1)), OLD)
+    ),
+    "a root signed over SHA-1": trusting(with_sha1(OLD, OLD), *below(OLD, 1)[1:]),
     "an Edwards root": trusting(*below(root("edwards", key=EDWARDS), 1)),
     "an Edwards issuer": trusting(TOP, TOP.issue("middle", is_ca=True, key=EDWARDS, ski=False)),
     "an issuer whose key cannot be read": trusting(TOP, unreadable()),
@@ -203,7 +238,10 @@ OPTIONS = {
 
 @pytest.mark.parametrize("trust", LISTS.values(), ids=LISTS.keys())
 def test_whatever_the_time_and_the_options(trust: TrustList) -> None:
-    certificates = LEAF, leaf(pointer=True), leaf(not_after=NOW + DAY), leaf(aki=False), LONG
+    certificates = (
+        *(LEAF, leaf(pointer=True), leaf(not_after=NOW + DAY), leaf(aki=False), LONG),
+        leaf(aki=False, extensions=[(OTHER_KEY, False)]),
+    )
 
     for certificate in certificates:
         for now in TIMES:

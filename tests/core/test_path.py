@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa, x25519
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, x25519
 
 from registrar.core import path as module
 from registrar.core.certificate import MAX_CHAIN_LENGTH, Certificate
@@ -41,6 +41,7 @@ from tests.core.building import (
     rsa_key,
     trusting,
     usage,
+    with_sha1,
 )
 
 PLAIN = ValidationOptions(
@@ -352,25 +353,11 @@ _RSA_USAGE = usage("digital_signature", "key_encipherment", "data_encipherment")
 @pytest.mark.bad_input("B35", "a signature over SHA-1", "device_certificate_invalid")
 def test_a_weak_hash_is_refused_but_for_a_root() -> None:
     strong = root(key=rsa_key())
-    weak_root = _with_sha1(strong, strong)
-    weak_leaf = _with_sha1(strong.issue("leaf"), strong)
+    weak_root = with_sha1(strong, strong)
+    weak_leaf = with_sha1(strong.issue("leaf"), strong)
 
     validate(strong.issue("leaf"), trusting(weak_root))
     assert refusal(weak_leaf, trusting(strong)) is StatusCode.BadCertificatePolicyCheckFailed
-
-
-def _with_sha1(issued: Issued, issuer: Issued) -> Issued:
-    """Return ``issued`` signed again with sha1WithRSAEncryption, which the library cannot make."""
-    sha256 = bytes.fromhex("06092a864886f70d01010b")
-    sha1 = bytes.fromhex("06092a864886f70d010105")
-    key = issuer.key
-    assert isinstance(key, rsa.RSAPrivateKey)
-    tbs = issued.certificate.tbs_bytes.replace(sha256, sha1)
-    signature = key.sign(tbs, padding.PKCS1v15(), hashes.SHA1())  # noqa: S303
-    head = issued.der[: issued.der.index(issued.certificate.tbs_bytes)]
-    middle = bytes.fromhex("300d") + sha1 + bytes.fromhex("0500 0382010100")
-    der = head + tbs + middle + signature
-    return replace(issued, certificate=Certificate.from_der(der))
 
 
 @pytest.mark.bad_input(
