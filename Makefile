@@ -6,7 +6,7 @@
 #   make fuzz [MUTANTS=100000] [SEED=…] [SECONDS_EACH=60]
 #   make coverage               of the trust core: every line, every branch
 #   make mutants [EACH=120]     of the trust core: nine of ten have to be noticed
-#   make sanitize               the fast tests, with address and undefined sanitizers
+#   make sanitize               all tests, with address and undefined sanitizers
 #   make lint  make bench  make clean
 
 SHELL := /bin/bash
@@ -95,10 +95,9 @@ fuzz: $(VENV)/.developing compiled
 		done; \
 	fi
 
-# A copy of the package whose extensions stop at the first report, under the whole suite but for the
-# slow tests: these run whole enrolments, which the fast ones cover room by room. Python itself leaks
-# at its end by design, so leaks are left to the large run of fuzz, which watches the size of the
-# process.
+# A copy of the package whose extensions stop at the first report, under the whole suite. Python itself
+# leaks at its end by design, so leaks are left to the large run of fuzz, which watches the size of
+# the process.
 SANITIZERS := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer -g
 SANITIZED := build/sanitize
 
@@ -106,13 +105,13 @@ sanitize: $(VENV)/.developing
 	rm -rf $(SANITIZED)
 	CFLAGS='$(SANITIZERS)' LDFLAGS='$(SANITIZERS)' $(BIN)/python setup.py --quiet build \
 		--build-base $(SANITIZED) --build-lib $(SANITIZED)/lib
-	@echo 'built with $(SANITIZERS); running the fast tests'
+	@echo 'built with $(SANITIZERS); running all tests'
 	export LD_PRELOAD=$$(gcc -print-file-name=libasan.so) PYTHONMALLOC=malloc PYTHONSAFEPATH=1 \
 		PYTHONPATH=$(CURDIR)/$(SANITIZED)/lib:$(CURDIR) \
 		ASAN_OPTIONS=detect_leaks=0:detect_stack_use_after_return=1 UBSAN_OPTIONS=print_stacktrace=1; \
 	$(BIN)/python -c 'from registrar import native; import registrar._native.signatures as s; \
 		print("sanitized:", s.__file__); raise SystemExit(bool(native.missing_extensions()))'; \
-	$(BIN)/python -m pytest -p no:cacheprovider -m 'not slow'
+	$(BIN)/python -m pytest -p no:cacheprovider
 
 bench: build
 	$(BIN)/python -m benchmarks.signatures
