@@ -14,7 +14,7 @@ from typing import Final, Never, Protocol
 from registrar.core.enrolment import Command, Event, State
 from registrar.core.software import SoftwareReport
 from registrar.core.valid_ticket import ValidTicket
-from registrar.errors import Reason
+from registrar.errors import Reason, Rejected
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,6 +95,10 @@ class Visit(Protocol):
             Rejected: the device is at fault; the reason says how.
             Unavailable: try again later.
         """
+        ...
+
+    def refused(self, command: Command, error: Rejected) -> Awaitable[None]:
+        """Take back what ``command`` gave the device, since the ledger refuses what it did."""
         ...
 
     def close(self) -> Awaitable[None]:

@@ -181,7 +181,11 @@ class Campaign:
                 step, again_s = await self._attempt(visit, command, enrolment, attempts)
                 if step is None:
                     return again_s, None
-                enrolment = await self._advance(enrolment, lease, step)
+                try:
+                    enrolment = await self._advance(enrolment, lease, step)
+                except Rejected as error:
+                    await visit.refused(command, error)
+                    enrolment = await self._advance(enrolment, lease, _step_of(error))
                 attempts.succeeded()
         finally:
             await self._close(visit, lease)
@@ -220,10 +224,7 @@ class Campaign:
         return Step(event=Event.LOST, reason=failure.reason, detail=_detail(failure)), None
 
     async def _advance(self, enrolment: Enrolment, lease: Lease, step: Step) -> Enrolment:
-        try:
-            moved = await self._journal.advance(enrolment, lease, step)
-        except Rejected as error:
-            moved = await self._journal.advance(enrolment, lease, _step_of(error))
+        moved = await self._journal.advance(enrolment, lease, step)
         self._enrolments[moved.id] = moved
         self._observe(moved)
         return moved

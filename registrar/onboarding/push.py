@@ -146,13 +146,16 @@ class PushVisit:
             return await _ACTS[command](self, enrolment)
         except Rejected as error:
             better = await self._explain(error)
-            if command in _WRITING and isinstance(better, Rejected):
-                await self._driver.issuing.revoke_unconfirmed(
-                    lease=self._lease, reason=better.reason
-                )
+            if isinstance(better, Rejected):
+                await self.refused(command, better)
             if better is error:
                 raise
             raise better from error
+
+    async def refused(self, command: Command, error: Rejected) -> None:
+        """Revoke what ``command`` gave the device, which does not use it yet (R136)."""
+        if command in _WRITING:
+            await self._driver.issuing.revoke_unconfirmed(lease=self._lease, reason=error.reason)
 
     async def _explain(self, error: Rejected) -> Rejected | Unavailable:
         """Ask the device once more before it is refused; another Registrar may be at work."""

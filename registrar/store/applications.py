@@ -53,15 +53,24 @@ def put_all(
 def put_new(
     tx: Transaction, lease: Lease, records: Iterable[ApplicationRecord], *, cause: Cause
 ) -> list[ApplicationRecord]:
-    """Keep those applications whose ApplicationUri the Device did not have, as ``put_all``.
+    """Keep what the Device did not show before, as ``put_all``; what is confirmed stays so.
 
     Returns:
         What was known before, in the order it was found.
+
+    Raises:
+        Rejected, Unavailable: as ``put_all``.
     """
     check_lease(tx, lease)
     known = of(tx, lease.enrolment_id)
-    uris = {record.application_uri for record in known}
-    new = [record for record in records if record.application_uri not in uris]
+    confirmed = {record.application_uri for record in known if record.is_confirmed}
+    same = {(record.node, record.application_uri) for record in known}
+    new = [
+        record
+        for record in records
+        if record.application_uri not in confirmed
+        and (record.node, record.application_uri) not in same
+    ]
     _put_all(tx, lease.enrolment_id, known, new, cause)
     return known
 

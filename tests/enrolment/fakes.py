@@ -119,10 +119,14 @@ HEALTHY: Mapping[Command, Act] = {
 class ScriptedVisit:
     acts: Mapping[Command, Act]
     on_close: Callable[[], None]
+    on_refused: Callable[[Command], None]
 
     async def carry_out(self, command: Command, enrolment: Enrolment) -> Step | None:
         await asyncio.sleep(0)
         return await self.acts[command](enrolment)
+
+    async def refused(self, command: Command, error: Rejected) -> None:
+        self.on_refused(command)
 
     async def close(self) -> None:
         self.on_close()
@@ -136,13 +140,15 @@ class ScriptedDriver:
     open: int = 0
     most_open: int = 0
     begun: list[str] = field(default_factory=list)
+    refused: list[Command] = field(default_factory=list)
     unconcerned: set[str] = field(default_factory=set)
 
     def begin(self, url: str, lease: Lease) -> ScriptedVisit:
         self.begun.append(url)
         self.open += 1
         self.most_open = max(self.most_open, self.open)
-        return ScriptedVisit({**HEALTHY, **self.special.get(url, {})}, self._closed)
+        acts = {**HEALTHY, **self.special.get(url, {})}
+        return ScriptedVisit(acts, self._closed, self.refused.append)
 
     async def concerned(self, urls: Sequence[str]) -> Collection[str]:
         return [url for url in urls if url not in self.unconcerned]

@@ -117,8 +117,11 @@ async def test_what_belongs_to_another_is_a_conflict(reason: Reason) -> None:
 async def test_one_product_instance_uri_is_bound_once() -> None:
     first, second = "opc.tcp://10.0.0.1:4840/same", "opc.tcp://10.0.0.2:4840/same"
 
-    outcomes = await run(engine(MemoryJournal(), ScriptedDriver()), [first, second])
+    driver = ScriptedDriver()
 
+    outcomes = await run(engine(MemoryJournal(), driver), [first, second])
+
+    assert driver.refused == [Command.PROVE_IDENTITY], "what it did can be taken back"
     assert sorted(outcome.state for outcome in outcomes.values()) == [
         State.CONFLICT,
         State.ONBOARDED,

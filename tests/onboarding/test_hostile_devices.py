@@ -19,14 +19,18 @@ import pytest
 from asyncua import ua
 
 from registrar.core.enrolment import State
+from registrar.core.issuance import IssuanceState
 from registrar.enrolment import Outcome
 from registrar.enrolment.campaign import MAX_DETAIL
-from registrar.errors import Reason
+from registrar.errors import Reason, Rejected
 from registrar.onboarding import PushSettings
 from registrar.simulate.plant import TicketRoute, Validation
 from registrar.store.invariants import check
+from registrar.wire.context import Context
 from registrar.wire.dca_applications import MAX_URI
 from registrar.wire.limits import ClientLimits
+from registrar.wire.server_connection import ServerConnection
+from registrar.wire.services import serve
 from tests.onboarding.lying import Lie, lying
 from tests.onboarding.stage import LIMITS, Backdrop, Stage, device, push_settings
 
@@ -35,6 +39,7 @@ NODE: Callable[..., ua.ExpandedNodeId] = ua.ExpandedNodeId
 T24 = pytest.mark.clause("T24")
 SETTINGS = push_settings(client=ClientLimits(request_s=1.0, close_s=0.2))
 URI = "urn:alpha.example.com:alpha-drive:s-0000:application-1"
+CONFLICT = (State.CONFLICT, Reason.PRODUCT_INSTANCE_URI_CONFLICT)
 DIAGNOSED = 2
 """Values that are read to see whether a Session outlived the changes."""
 
@@ -90,10 +95,7 @@ async def test_no_application_takes_the_name_of_a_device_that_is_still_to_come(
 ) -> None:
     outcome = await claiming(backdrop, tmp_path, lambda stage: stage.devices[1].application_uri)
 
-    assert (outcome.state, outcome.reason) == (
-        State.CONFLICT,
-        Reason.PRODUCT_INSTANCE_URI_CONFLICT,
-    )
+    assert (outcome.state, outcome.reason) == CONFLICT
 
 
 async def test_no_application_takes_the_name_of_the_registrar(
@@ -129,6 +131,54 @@ async def test_an_application_has_a_name_that_a_certificate_can_hold(
 
     assert (outcome.state, outcome.reason) == (State.REFUSED, Reason.PROTOCOL_VIOLATION)
     assert len(outcome.detail) <= MAX_DETAIL
+
+
+@pytest.mark.clause("R132")
+@pytest.mark.clause("R136")
+async def test_applications_that_change_names_between_attempts_get_nothing(
+    backdrop: Backdrop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first attempt is cut where certificates are signed; the second would be a success."""
+    async with backdrop.stage(tmp_path, device(applications=2)) as stage:
+        configuration = stage.devices[0].configuration
+        dca, *names = configuration.application_uris
+
+        def answer(context: Context, request: Any) -> Any:
+            changed = (dca, *reversed(names))
+            if configuration.application_uris != changed and len(stage.issued()) > 1:
+                configuration.application_uris = changed
+                assert isinstance(context.channel, ServerConnection)
+                context.channel.drop(after_response=False)
+            return serve(context, request)
+
+        monkeypatch.setattr("registrar.wire.server_connection.serve", answer)
+        outcome = await stage.end_of()
+
+        assert (outcome.state, outcome.reason) == CONFLICT
+        assert {name: state for name, state in states(stage) if name in names} == dict.fromkeys(
+            names, IssuanceState.REVOKED
+        )
+
+
+@pytest.mark.clause("R136")
+async def test_what_the_ledger_refuses_at_the_end_is_taken_back(
+    backdrop: Backdrop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: Any, **__: Any) -> None:
+        raise Rejected("of another", reason=Reason.PRODUCT_INSTANCE_URI_CONFLICT)
+
+    monkeypatch.setattr("registrar.store.applications.put_all", refuse)
+    async with backdrop.stage(tmp_path, device(applications=2)) as stage:
+        outcome = await stage.end_of()
+
+        assert (outcome.state, outcome.reason) == CONFLICT
+        given = [state for name, state in states(stage) if ":application-" in name]
+        assert given == [IssuanceState.REVOKED] * 2
+
+
+def states(stage: Stage) -> list[tuple[str, IssuanceState]]:
+    """Return the ApplicationUri and the state of each certificate of the first device."""
+    return [(issuance.application_uri, issuance.state) for issuance in stage.issued()]
 
 
 # Results of other types

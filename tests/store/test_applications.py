@@ -77,6 +77,24 @@ def test_what_is_found_again_stays_as_it_was(store: Store) -> None:
     assert applications.of(store.reader, lease.enrolment_id) == [confirmed, valve]
 
 
+@pytest.mark.parametrize("is_moved", [False, True], ids=["swapped", "moved"])
+def test_what_is_not_confirmed_keeps_its_name(store: Store, is_moved: bool) -> None:
+    lease = device(store)
+    valve = replace(PUMP, node="ns=1;i=6", application_uri="urn:example.com:snr-1:valve")
+    put(store, lease, PUMP)
+    put(store, lease, valve)
+    swapped = [replace(PUMP, node=valve.node), replace(valve, node=PUMP.node)]
+    moved = [replace(PUMP, node="ns=1;i=7"), valve]
+
+    with pytest.raises(Rejected) as error:
+        store.write_sync(
+            lambda tx: applications.put_new(tx, lease, moved if is_moved else swapped, cause=CAUSE)
+        )
+
+    assert error.value.reason is Reason.PRODUCT_INSTANCE_URI_CONFLICT
+    assert applications.of(store.reader, lease.enrolment_id) == [PUMP, valve]
+
+
 def test_one_device_cannot_show_an_application_twice(store: Store) -> None:
     lease = device(store)
     put(store, lease, PUMP)
