@@ -88,6 +88,7 @@ cdef:
     int REST
     Py_ssize_t CRUMB_SIZE, MAX_CRUMBS
     double REST_S
+    Py_ssize_t EVENT_SIZE
 
 
 cdef int load_protocol() except -1:
@@ -138,11 +139,11 @@ cdef int load_protocol() except -1:
 cdef int load_connection() except -1:
     global connection_loaded, failure_of, service_of, settle_call
     global MAX_INLINE_BITS, MAX_KNOWN, MAX_PER_ADDRESS, MAX_THREADS, MAX_TOTAL, REST
-    global CRUMB_SIZE, MAX_CRUMBS, REST_S
+    global CRUMB_SIZE, MAX_CRUMBS, REST_S, EVENT_SIZE
 
     if connection_loaded:
         return 0
-    from registrar.wire import client_connection, exchanges, key_queue
+    from registrar.wire import client_connection, exchanges, key_queue, traffic
 
     failure_of = exchanges.failure_of
     service_of = exchanges.service_of
@@ -156,6 +157,7 @@ cdef int load_connection() except -1:
     CRUMB_SIZE = client_connection.CRUMB_SIZE
     MAX_CRUMBS = client_connection.MAX_CRUMBS
     REST_S = client_connection.REST_S
+    EVENT_SIZE = traffic.EVENT_SIZE
     connection_loaded = True
     return 0
 

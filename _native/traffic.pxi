@@ -7,69 +7,63 @@ cdef class Traffic:
     cdef:
         object owner            # None once the connection is lost
         ServerChannel channel
-        object serve, loop_time, call_soon
+        object serve_request, loop_time
         object decoder
         object context
-        object drain_handle
-        Py_ssize_t requests_per_turn, outstanding_requests
-        Py_ssize_t charged      # bytes that are kept of what is not complete
+        object turns
+        object events           # not yet taken up
+        Py_ssize_t outstanding_requests
+        Py_ssize_t waiting_size # bytes of the requests among them
+        Py_ssize_t charged      # bytes that are kept of what was not taken up
+        bint is_waiting
         public Py_ssize_t running, max_response_size
-        public object transport, events
-        readonly bint is_reading
-        public bint is_opening, is_stuck, is_doomed, is_closed
+        public object transport
+        readonly bint is_reading, is_doomed
+        public bint is_closed, is_known, is_opening, is_stuck
 
-    def __cinit__(self, owner, ServerChannel channel not None, *, serve, limits, loop):
+    def __cinit__(self, owner, ServerChannel channel not None, *, serve, limits, turns, loop):
+        load_connection()
         self.owner = owner
         self.channel = channel
-        self.serve = serve
+        self.serve_request = serve
         self.loop_time = loop.time
-        self.call_soon = loop.call_soon
+        self.turns = turns
         self.decoder = limits.decoder
-        self.requests_per_turn = limits.requests_per_turn
         self.outstanding_requests = limits.outstanding_requests
         self.events = deque()
         self.is_reading = True
 
     def take(self, bytes data not None):
         cdef list events
-        cdef Py_ssize_t size
 
         if self.is_doomed:
             return
         try:
             events = self.channel.receive(data, self.loop_time())
-            size = self.channel.buffered() + self.channel.parts_size
-            if size != self.charged:
-                self.charged = size
-                self.owner.charge(size)
         except RegistrarError as error:
             self.owner.refuse(error)
             return
-        if events:
-            self.events.extend(events)
-            self.drain()
-        else:
-            self.flow()
+        for event in events:
+            if type(event) is MessageReceived:
+                self.waiting_size += PyBytes_GET_SIZE(event.body) + EVENT_SIZE
+        self.events.extend(events)
+        self.drain()
 
     def drain(self):
-        cdef Py_ssize_t left = self.requests_per_turn
+        if not self.is_waiting:
+            self.go_on(self.is_known)
+        self.settle()
 
-        self.drain_handle = None
-        while self.events and not self.held():
-            if not left:
-                if self.drain_handle is None:
-                    self.drain_handle = self.call_soon(self.drain)
-                break
-            left -= 1
-            event = self.events.popleft()
-            try:
-                if type(event) is MessageReceived:
-                    self.take_up(event.request_id, event.body)
-                else:
-                    self.owner.handle(event)
-            except RegistrarError as error:
-                self.owner.refuse(error)
-        self.flow()
+    def serve(self):
+        self.is_waiting = False
+        if not self.is_closed:
+            self.go_on(True)
+            self.settle()
+
+    def doom(self):
+        self.is_doomed = True
+        self.events.clear()
+        self.waiting_size = 0
 
     def flow(self):
         cdef bint may_read = self.awaiting() or not (self.held() or self.events)
@@ -108,9 +102,42 @@ cdef class Traffic:
     def let_go(self):
         self.is_closed = True
         self.events.clear()
-        if self.drain_handle is not None:
-            self.drain_handle.cancel()
-        self.owner = self.context = self.transport = self.drain_handle = None
+        self.owner = self.context = self.transport = None
+
+    cdef int go_on(self, bint may_serve) except -1:
+        """Handle what has arrived up to the first request, and that if it may be served now."""
+        cdef bint is_request
+
+        while self.events and not self.held():
+            event = self.events[0]
+            is_request = type(event) is MessageReceived
+            if is_request and not may_serve:
+                if not self.is_waiting:     # it may already, by what an OPN brought along
+                    self.is_waiting = True
+                    self.turns.wait(self)
+                return 0
+            self.events.popleft()
+            try:
+                if is_request:
+                    may_serve = False
+                    self.waiting_size -= PyBytes_GET_SIZE(event.body) + EVENT_SIZE
+                    self.take_up(event.request_id, event.body)
+                else:
+                    self.owner.handle(event)
+            except RegistrarError as error:
+                self.owner.refuse(error)
+        return 0
+
+    cdef int settle(self) except -1:
+        """Read from the peer or do not, and account for what is kept of it."""
+        cdef Py_ssize_t size
+
+        self.flow()
+        size = self.channel.buffered() + self.channel.parts_size + self.waiting_size
+        if size != self.charged and not self.is_doomed:
+            self.charged = size
+            self.owner.charge(size)
+        return 0
 
     cdef bint held(self):
         return (
@@ -141,7 +168,7 @@ cdef class Traffic:
             if header is None:
                 raise DecodingError("a response is no request")
             handle = header.RequestHandle
-            answer = self.serve(self.context, request)
+            answer = self.serve_request(self.context, request)
         except Exception as error:  # a request ends here
             self.owner.fault(request_id, handle, error)
             return 0

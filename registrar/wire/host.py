@@ -11,6 +11,7 @@ from registrar.wire.key_queue import KeyQueue
 from registrar.wire.limits import ServerLimits
 from registrar.wire.sessions import SessionTable
 from registrar.wire.stages import Stages
+from registrar.wire.turns import Turns
 from registrar.wire.unfinished import UnfinishedMessages
 
 if TYPE_CHECKING:
@@ -39,6 +40,10 @@ class Host(Protocol):
     @property
     def stages(self) -> Stages:
         """What its connections wait for."""
+
+    @property
+    def turns(self) -> Turns:
+        """Whose request is served next."""
 
     @property
     def unfinished(self) -> UnfinishedMessages:

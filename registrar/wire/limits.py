@@ -28,7 +28,7 @@ SERVER_MAXIMA: Mapping[str, float] = MappingProxyType(
         "sessions": 10_000,
         "sessions_per_address": 10_000,
         "outstanding_requests": 100,
-        "requests_per_turn": 1_000,
+        "turn_s": 0.1,
         "operations_per_request": 10_000,
         "references_per_node": 10_000,
         "continuation_points": 100,
@@ -79,7 +79,7 @@ class ServerLimits:
     early_message_size: int = 64 * 1024
     """Bytes of a message on a channel without an activated Session."""
     unfinished_size: int = 64 * 1024 * 1024
-    """Bytes of chunks and messages not yet complete that are kept, of all peers together."""
+    """Bytes of chunks and messages not yet complete, and of requests that wait, of all peers."""
     hello_s: float = 5.0
     """From accept to a complete HEL."""
     open_s: float = 10.0
@@ -95,8 +95,8 @@ class ServerLimits:
     sessions_per_address: int = 50
     outstanding_requests: int = 16
     """Requests of one connection whose Methods still run; reading stops above."""
-    requests_per_turn: int = 32
-    """Requests of one connection answered before the loop serves others."""
+    turn_s: float = 0.001
+    """How long requests that wait for their turn are served before the loop goes on."""
     operations_per_request: int = 1_000
     """Nodes or Methods in one Read, Write, Browse, Translate or Call."""
     references_per_node: int = 1_000

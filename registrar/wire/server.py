@@ -19,6 +19,7 @@ from registrar.wire.peers import Peer
 from registrar.wire.server_connection import ServerConnection
 from registrar.wire.sessions import SessionTable
 from registrar.wire.stages import Stages
+from registrar.wire.turns import Turns
 from registrar.wire.unfinished import UnfinishedMessages
 
 BACKLOG = 256
@@ -54,6 +55,7 @@ class Listener:
         )
         self._server: asyncio.Server | None = None
         self._stages: Stages | None = None
+        self._turns: Turns | None = None
         self._connections: dict[ServerConnection, None] = {}
         self._addresses: Counter[str] = Counter()
         self._most = self.limits.connections
@@ -85,6 +87,17 @@ class Listener:
         return self._stages
 
     @property
+    def turns(self) -> Turns:
+        """Whose request is served next.
+
+        Raises:
+            Misuse: not started.
+        """
+        if self._turns is None:
+            raise Misuse("the Listener does not listen")
+        return self._turns
+
+    @property
     def connections(self) -> int:
         """How many peers are connected."""
         return len(self._connections)
@@ -99,6 +112,7 @@ class Listener:
             raise Misuse("the Listener listens already")
         loop = asyncio.get_running_loop()
         self._stages = Stages(loop, self.limits)
+        self._turns = Turns(loop, self.limits.turn_s)
         # A connection we cannot accept waits unanswered; one beyond this count is told so.
         self._most = most_connections(self.limits.connections)
         try:
@@ -207,6 +221,7 @@ class Listener:
 
     def _accept(self) -> ServerConnection:
         self.keys.make_way()
+        self.turns.make_way()
         return ServerConnection(self)
 
     def _expire(self) -> None:

@@ -63,7 +63,12 @@ class ServerConnection(asyncio.Protocol):
         )
         self._channel.bound_messages(self._limits.early_message_size)
         self._traffic = Traffic(
-            self, self._channel, serve=serve, limits=host.limits, loop=self._loop
+            self,
+            self._channel,
+            serve=serve,
+            limits=host.limits,
+            turns=host.turns,
+            loop=self._loop,
         )
         self._tokens = 0
         self._stages = host.stages
@@ -166,7 +171,8 @@ class ServerConnection(asyncio.Protocol):
         """Watch the peer again if no Session uses this channel, and not if one does."""
         if self.is_closed:
             return
-        if self._host.sessions.serves(self):
+        self._traffic.is_known = self._host.sessions.serves(self)
+        if self._traffic.is_known:
             self._enter(None)
             self._channel.bound_messages(self._limits.channel.max_message_size)
         else:
@@ -182,8 +188,7 @@ class ServerConnection(asyncio.Protocol):
         transport = traffic.transport
         if transport is None or traffic.is_closed:
             return
-        traffic.is_doomed = True
-        traffic.events.clear()
+        traffic.doom()
         if not after_response:
             transport.abort()
         elif not traffic.running:
@@ -192,7 +197,7 @@ class ServerConnection(asyncio.Protocol):
     # Its traffic calls these
 
     def charge(self, size: int) -> None:
-        """Tell the Listener how many bytes are kept of what is not complete."""
+        """Tell the Listener how many bytes are kept of what was not taken up."""
         self._host.unfinished.keep(self.refuse, size)
 
     def _drop_slow(self) -> None:
@@ -315,8 +320,8 @@ class ServerConnection(asyncio.Protocol):
             self.peer = peer
             self._enter(self._stages.session)
         if self._channel.unfinished_size:
-            traffic.events += self._channel.receive(b"", self._loop.time())
-        if traffic.events or not traffic.is_reading:
+            traffic.take(b"")
+        elif not traffic.is_reading:
             traffic.drain()
 
     def _private(self, bits: int, job: Callable[[], T], then: Callable[[T], None]) -> None:
@@ -365,8 +370,7 @@ class ServerConnection(asyncio.Protocol):
             return
         self._host.refused(self.address, error)
         traffic.write(self._channel.error_message(error))
-        traffic.is_doomed = True
-        traffic.events.clear()
+        traffic.doom()
         self._close()
 
     def _close(self) -> None:

@@ -3,8 +3,8 @@
 bytes ──channel──▶ events ──▶ a request: served, answered ──▶ bytes
                      └──────▶ anything else: the connection's
 
-Requests are taken up only while the peer takes their answers and not too many of them run; it is
-read from only while its requests can be taken up.
+Requests are taken up in turns, while the peer takes their answers and not too many of them run; it
+is read from only while its requests can be taken up.
 """
 
 from __future__ import annotations
@@ -25,6 +25,10 @@ from registrar.wire.context import Context
 from registrar.wire.exchanges import FROM_1601_TO_1970_US
 from registrar.wire.limits import ServerLimits
 from registrar.wire.methods import is_awaitable
+from registrar.wire.turns import Turns
+
+EVENT_SIZE = 256
+"""Bytes that a request takes beside its body, until it is taken up."""
 
 
 class Owner(Protocol):
@@ -34,7 +38,7 @@ class Owner(Protocol):
         """Return what its requests are served in; asked once."""
 
     def charge(self, size: int) -> None:
-        """Count the ``size`` bytes that are kept now of what is not complete."""
+        """Count the ``size`` bytes that are kept now of what was not taken up."""
 
     def handle(self, event: Event) -> None:
         """Take an event that is no request."""
@@ -60,14 +64,17 @@ class Traffic:
         "_channel",
         "_charged",
         "_context",
-        "_drain_handle",
+        "_events",
+        "_is_waiting",
         "_limits",
         "_loop",
         "_owner",
         "_serve",
-        "events",
+        "_turns",
+        "_waiting_size",
         "is_closed",
         "is_doomed",
+        "is_known",
         "is_opening",
         "is_reading",
         "is_stuck",
@@ -83,12 +90,14 @@ class Traffic:
         *,
         serve: Callable[[Context, Any], Any],
         limits: ServerLimits,
+        turns: Turns,
         loop: asyncio.AbstractEventLoop,
     ) -> None:
         """Wait for the peer.
 
         Args:
             serve: answers a request, see ``services``.
+            turns: of the Listener.
         """
         self._owner: Owner | None = owner
         self._channel = channel
@@ -96,16 +105,21 @@ class Traffic:
         self._limits = limits
         self._loop = loop
         self._context: Context | None = None
-        self._drain_handle: asyncio.Handle | None = None
+        self._turns = turns
+        self._is_waiting = False
         self.transport: asyncio.Transport | None = None
-        self.events: deque[Event] = deque()
+        self._events: deque[Event] = deque()
         """Not yet taken up."""
+        self._waiting_size = 0
+        """Bytes of the requests among them."""
         self._charged = 0
         """Bytes that are kept of what is not complete."""
         self.running = 0
         """Requests whose answers are waited for."""
         self.max_response_size = 0
         """Bytes of the body of a response, 0 for no limit."""
+        self.is_known = False
+        """Whether the peer has a Session."""
         self.is_reading = True
         self.is_opening = False
         """Whether an OPN is worked on."""
@@ -128,43 +142,41 @@ class Traffic:
         return self._owner
 
     def take(self, data: bytes) -> None:
-        """Take bytes of the peer."""
+        """Take bytes of the peer; of what came before, if ``data`` is empty."""
         if self.is_doomed:
             return
         try:
             events = self._channel.receive(data, self._loop.time())
-            size = self._channel.unfinished_size
-            if size != self._charged:
-                self._charged = size
-                self.owner.charge(size)
         except RegistrarError as error:
             self.owner.refuse(error)
             return
-        if events:
-            self.events += events
-            self.drain()
-        else:
-            self.flow()
+        for event in events:
+            if isinstance(event, MessageReceived):
+                self._waiting_size += len(event.body) + EVENT_SIZE
+        self._events += events
+        self.drain()
 
     def drain(self) -> None:
-        """Handle what has arrived, as long as the peer takes the answers and others are served."""
-        self._drain_handle = None
-        left = self._limits.requests_per_turn
-        while self.events and not self._is_held:
-            if not left:
-                if self._drain_handle is None:
-                    self._drain_handle = self._loop.call_soon(self.drain)
-                break
-            left -= 1
-            event = self.events.popleft()
-            try:
-                if isinstance(event, MessageReceived):
-                    self._take_up(event)
-                else:
-                    self.owner.handle(event)
-            except RegistrarError as error:
-                self.owner.refuse(error)
-        self.flow()
+        """Handle what has arrived, as long as the peer takes the answers.
+
+        A peer with a Session has one request served at once; all others wait for their turn.
+        """
+        if not self._is_waiting:
+            self._go_on(self.is_known)
+        self._settle()
+
+    def serve(self) -> None:
+        """Have the turn that was waited for."""
+        self._is_waiting = False
+        if not self.is_closed:
+            self._go_on(True)
+            self._settle()
+
+    def doom(self) -> None:
+        """Take up nothing more."""
+        self.is_doomed = True
+        self._events.clear()
+        self._waiting_size = 0
 
     def flow(self) -> None:
         """Read from the peer only while its requests can be taken up.
@@ -172,7 +184,7 @@ class Traffic:
         While its first OPN is worked on a peer has nothing to say: reading ends where it says
         something all the same, which saves the others three system calls.
         """
-        may_read = not (self.events or self._is_held) or self._is_awaiting
+        may_read = not (self._events or self._is_held) or self._is_awaiting
         if may_read is self.is_reading:
             return
         transport = self.transport
@@ -209,10 +221,36 @@ class Traffic:
     def let_go(self) -> None:
         """Take note that the connection is lost; nothing of it waits for a collector."""
         self.is_closed = True
-        self.events.clear()
-        if self._drain_handle is not None:
-            self._drain_handle.cancel()
+        self._events.clear()
         self._owner = self._context = self.transport = None
+
+    def _go_on(self, may_serve: bool) -> None:
+        """Handle what has arrived up to the first request, and that if it may be served now."""
+        while self._events and not self._is_held:
+            event = self._events[0]
+            if isinstance(event, MessageReceived) and not may_serve:
+                if not self._is_waiting:  # it may already, by what an OPN brought along
+                    self._is_waiting = True
+                    self._turns.wait(self)
+                return
+            self._events.popleft()
+            try:
+                if isinstance(event, MessageReceived):
+                    may_serve = False
+                    self._waiting_size -= len(event.body) + EVENT_SIZE
+                    self._take_up(event)
+                else:
+                    self.owner.handle(event)
+            except RegistrarError as error:
+                self.owner.refuse(error)
+
+    def _settle(self) -> None:
+        """Read from the peer or do not, and account for what is kept of it."""
+        self.flow()
+        size = self._channel.unfinished_size + self._waiting_size
+        if size != self._charged and not self.is_doomed:
+            self._charged = size
+            self.owner.charge(size)
 
     @property
     def _is_held(self) -> bool:

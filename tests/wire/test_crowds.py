@@ -19,7 +19,9 @@ from registrar.ua.client_channel import ClientChannel
 from registrar.ua.codec import encode_message
 from registrar.ua.events import OpenReceived
 from registrar.ua.limits import ChannelLimits
+from registrar.ua.symmetric import PlainChunks
 from registrar.wire import Client, ServerLimits
+from registrar.wire.traffic import EVENT_SIZE
 from tests.wire.plant import (
     COUNTER,
     ECHO,
@@ -138,28 +140,86 @@ async def test_a_peer_that_does_not_read_is_dropped(
         assert plant.listener.refusals[StatusCode.BadTimeout] == 1
 
 
+class Turns:
+    """Counts the turns of the loop, and notes the one in which each GetEndpoints is served."""
+
+    def __init__(self, plant: Plant, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._plant, self._answer = plant, plant.endpoints
+        self._number = 0
+        self.served: list[int] = []
+        self.kept: list[int] = []
+        """Bytes the Listener was charged for then."""
+        monkeypatch.setattr(plant, "endpoints", self._note)
+
+    def _note(self, url: str) -> list[ua.EndpointDescription]:
+        self.served.append(self._number)
+        self.kept.append(self._plant.listener.unfinished.size)
+        return self._answer(url)
+
+    async def until(self, count: int) -> None:
+        """Wait until so many were served."""
+        async with asyncio.timeout(5):
+            while len(self.served) < count:
+                await asyncio.sleep(0)
+                self._number += 1
+
+
 @T25
 async def test_a_peer_with_many_requests_lets_others_have_their_turn(
     build: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    loop, turn, turns, count = asyncio.get_running_loop(), 0, list[int](), 7
-    async with build(ServerLimits(requests_per_turn=2)) as plant:
-        answer = plant.endpoints
-
-        def noting(url: str) -> list[ua.EndpointDescription]:
-            turns.append(turn)
-            return answer(url)
-
-        monkeypatch.setattr(plant, "endpoints", noting)
+    """Each turn is so short that there is time for one; those that wait are charged for."""
+    count = 7
+    async with build(ServerLimits(turn_s=1e-9)) as plant:
+        turns = Turns(plant, monkeypatch)
         sock, requests = await ask_for_endpoints(plant, count)
         with sock:
-            await loop.sock_sendall(sock, requests)
-            async with asyncio.timeout(5):
-                while len(turns) < count:
-                    await asyncio.sleep(0)
-                    turn += 1
+            await asyncio.get_running_loop().sock_sendall(sock, requests)
+            await turns.until(count)
+            await asyncio.sleep(0)
+            assert plant.listener.unfinished.size == 0
 
-    assert sorted(Counter(turns).values()) == [1, 2, 2, 2]
+    assert turns.served == sorted(set(turns.served))
+    size = len(requests) // count - len(PlainChunks().seal(b"MSGF", 1, 1, 1, 1, b"")) + EVENT_SIZE
+    assert turns.kept == [number * size for number in range(count, 0, -1)]
+
+
+@T25
+async def test_peers_with_many_requests_have_their_turns_by_rotation(
+    build: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    count, loop = 20, asyncio.get_running_loop()
+    async with build(ServerLimits(turn_s=1e-9)) as plant, AsyncExitStack() as stack:
+        turns = Turns(plant, monkeypatch)
+        for _ in range(2):
+            sock, requests = await ask_for_endpoints(plant, count)
+            await loop.sock_sendall(stack.enter_context(sock), requests)
+        async with await Client.connect(plant.url) as last:
+            asking = asyncio.ensure_future(last.get_endpoints())
+            await turns.until(2 * count)
+            assert asking.done(), "it did not wait for the others to have all theirs"
+            await asking
+
+
+@T25
+async def test_methods_that_end_together_bring_no_more_turns(
+    build: Server, client_identity: ApplicationIdentity, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    running, count = 5, 30
+    limits = ServerLimits(outstanding_requests=running, turn_s=1e-9)
+    async with build(limits) as plant, await open_session(plant, client_identity) as client:
+        turns = Turns(plant, monkeypatch)
+        methods = [asyncio.ensure_future(client.call(COUNTER, WAIT)) for _ in range(running)]
+        others = [asyncio.ensure_future(client.get_endpoints()) for _ in range(count)]
+        async with asyncio.timeout(5):
+            while plant.calls.count("waiting") < running:  # noqa: ASYNC110 (they wait for the gate)
+                await asyncio.sleep(0)
+        assert turns.served == []
+        plant.gate.set()
+        await turns.until(count)
+        await asyncio.gather(*methods, *others)
+
+    assert max(Counter(turns.served).values()) <= 2, "the first at once, and one by its turn"
 
 
 async def flood_without_reading(plant: Plant) -> None:
