@@ -114,7 +114,7 @@ cdef class Traffic:
             if is_request and not may_serve:
                 if not self.is_waiting:     # it may already, by what an OPN brought along
                     self.is_waiting = True
-                    self.turns.wait(self)
+                    self.turns.wait(self, self.is_known)
                 return 0
             self.events.popleft()
             try:

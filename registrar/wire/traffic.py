@@ -231,7 +231,7 @@ class Traffic:
             if isinstance(event, MessageReceived) and not may_serve:
                 if not self._is_waiting:  # it may already, by what an OPN brought along
                     self._is_waiting = True
-                    self._turns.wait(self)
+                    self._turns.wait(self, self.is_known)
                 return
             self._events.popleft()
             try:

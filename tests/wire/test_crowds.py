@@ -202,6 +202,27 @@ async def test_peers_with_many_requests_have_their_turns_by_rotation(
 
 
 @T25
+async def test_a_client_with_a_session_has_every_other_turn(
+    build: Server, client_identity: ApplicationIdentity, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    count, own, loop = 20, 8, asyncio.get_running_loop()
+    async with (
+        build(ServerLimits(turn_s=1e-9)) as plant,
+        await open_session(plant, client_identity) as client,
+        AsyncExitStack() as stack,
+    ):
+        turns = Turns(plant, monkeypatch)
+        for _ in range(5):
+            sock, requests = await ask_for_endpoints(plant, count)
+            await loop.sock_sendall(stack.enter_context(sock), requests)
+        before = len(turns.served)
+        asking = [asyncio.ensure_future(client.get_endpoints()) for _ in range(own)]
+        await asyncio.wait(asking)
+
+        assert len(turns.served) <= before + 2 * own + 4
+
+
+@T25
 async def test_methods_that_end_together_bring_no_more_turns(
     build: Server, client_identity: ApplicationIdentity, monkeypatch: pytest.MonkeyPatch
 ) -> None:
