@@ -294,6 +294,27 @@ async def test_all_connections_of_a_device_have_one_budget(
     assert (outcome.state, outcome.reason) == (state, expected)
 
 
+@T24
+@pytest.mark.parametrize("kind", [ua.GetEndpointsResponse, ua.ReadResponse])
+async def test_all_devices_have_one_budget_for_what_they_leave_unfinished(
+    backdrop: Backdrop, tmp_path: Path, kind: type
+) -> None:
+    """Each answer of this kind is far longer than a chunk, and than the budget."""
+
+    def long(response: Any) -> Any:
+        if isinstance(response, ua.GetEndpointsResponse) and kind is ua.GetEndpointsResponse:
+            response.Endpoints[0].Server.ProductUri = "p" * 200_000
+        elif isinstance(response, ua.ReadResponse) and kind is ua.ReadResponse:
+            response.Results[0].Value = ua.Variant("y" * 200_000, Type.String)
+        return response
+
+    settings = push_settings(unfinished_size=60_000)
+
+    outcome = await end_with(backdrop, tmp_path, long, settings=settings)
+
+    assert (outcome.state, outcome.reason) == (State.UNREACHABLE, Reason.BUSY)
+
+
 @pytest.mark.clause("F16")
 async def test_F16_a_device_that_is_just_in_time_each_time_runs_out_of_time(
     backdrop: Backdrop, tmp_path: Path

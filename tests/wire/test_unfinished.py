@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import struct
 from contextlib import AsyncExitStack
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -12,13 +13,15 @@ from asyncua import ua
 
 from registrar.errors import Misuse, Reason, RegistrarError, Unavailable
 from registrar.status import StatusCode
+from registrar.ua.client_channel import ClientChannel
+from registrar.ua.codec import encode_message
 from registrar.ua.symmetric import PlainChunks
 from registrar.wire import Client
 from registrar.wire.limits import MAX_UNFINISHED_SIZE
 from registrar.wire.unfinished import UnfinishedMessages
 from tests.wire.lying import CHANNEL, TOKEN, Liar, handle_of, lying
 from tests.wire.outcomes import told
-from tests.wire.plant import LIMITS, Server
+from tests.wire.plant import LIMITS, Plant, Server
 from tests.wire.raw import RawClient, error_in, refusal_of, socket_to
 
 T25 = pytest.mark.clause("T25: threat-model 5.2")
@@ -107,6 +110,24 @@ async def keeping(unfinished: UnfinishedMessages, size: int) -> None:
             if unfinished.size == size:
                 return
             await asyncio.sleep(0)
+
+
+@T25
+async def test_what_came_with_an_open_is_served_and_counts_no_more(plant: Plant) -> None:
+    now = asyncio.get_running_loop().time()
+    channel = ClientChannel(endpoint_url=plant.url, first_sequence_number=1)
+    body = encode_message(ua.FindServersRequest())
+    async with RawClient(plant, None) as before, socket_to(plant) as (reader, writer):
+        writer.write(channel.hello())
+        channel.receive(await reader.read(65_536), now)
+        opening = channel.open_request(
+            nonce=b"", requested_lifetime_s=60, now=now, timestamp=datetime.now(UTC)
+        )
+        number = before.channel.channel_id + 1
+        writer.write(opening + PlainChunks().seal(b"MSGF", number, 1, 2, 9, body))
+        async with asyncio.timeout(5):
+            assert await reader.readuntil(b"MSGF")
+        assert plant.listener.unfinished.size == 0
 
 
 @T25
